@@ -1,0 +1,306 @@
+//! The configuration: `WATCHDOG_*` pairs in, a [`Config`] and a list of faults out.
+//!
+//! A `Config` that exists is right: every value is in its range. [`parse`] knows every name, default, unit and range, in
+//! one place; a faulty value is told and its default serves (CONTRACTS 2). Nothing here reads an environment or a file.
+//! Values start out as [`Config::EMPTY`], all zero bits, so that a static one costs no bytes in the binary.
+//! Fuzz target: `config`.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use heapless::{String, Vec};
+
+use crate::limits::{
+    ALERTMANAGERS_MAX, BODY_TEXT_BYTES_MAX, DEPENDENCIES_MAX, DISK_PATHS_MAX, FILE_PATH_BYTES_MAX,
+    HOST_BYTES_MAX, LISTED_CONTAINERS_MAX, MUTES_MAX, PATH_BYTES_MAX, RULES_MAX, SUBJECT_BYTES_MAX,
+    USER_INFO_BYTES_MAX,
+};
+use crate::net::Level;
+use crate::rule::Rule;
+use crate::time::Millis;
+
+/// A name of a container, a dependency, or this instance.
+pub type Name = String<SUBJECT_BYTES_MAX>;
+
+/// A text that no output ever holds: `Debug` shows `***`, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<const N: usize>(String<N>);
+
+impl<const N: usize> Secret<N> {
+    /// No secret.
+    pub const EMPTY: Self = Self(String::new());
+
+    /// Wraps a text, or tells that it is too long.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        String::try_from(text).ok().map(Self)
+    }
+
+    /// Hands the text out: to the peer it is meant for, and to nobody else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<const N: usize> fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How a URL is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http://`
+    Http,
+    /// `https://`
+    Https,
+    /// `tcp://`: a connect, no request.
+    Tcp,
+    /// `unix://`: a connect to a socket's path, no request.
+    Unix,
+    /// `socks5://` (proxies alone).
+    Socks5,
+}
+
+/// A URL of the configuration, taken apart.
+#[derive(Clone, Debug)]
+pub struct Url {
+    /// How to speak.
+    pub scheme: Scheme,
+    /// The host: a name, an IPv4 address, or an IPv6 address without its brackets. Empty for `unix://`.
+    pub host: String<HOST_BYTES_MAX>,
+    /// The port; the scheme's own where none was given.
+    pub port: u16,
+    /// Path with query as it goes into the request line, beginning with `/`; for `unix://` the socket's path.
+    pub path: Secret<PATH_BYTES_MAX>,
+    /// `user:password`, percent-decoded, to be sent as Basic authentication.
+    pub user_info: Option<Secret<USER_INFO_BYTES_MAX>>,
+}
+
+/// A percentage, 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Percent(pub f32);
+
+/// The orchestrator: where its metrics are, and the limits on what they say.
+#[derive(Clone, Debug)]
+pub struct Orchestrator {
+    /// `WATCHDOG_ORCH_URL`; none = off.
+    pub url: Option<Url>,
+    /// `WATCHDOG_ORCH_DOWN_TICKS`
+    pub down_ticks: u16,
+    /// `WATCHDOG_ORCH_STALE_AFTER`
+    pub stale_after: Option<Millis>,
+    /// `WATCHDOG_STAGE_STUCK_AFTER`
+    pub stage_stuck_after: Option<Millis>,
+    /// `WATCHDOG_QUEUE_AGE_MAX`
+    pub queue_age_max: Option<Millis>,
+    /// `WATCHDOG_AGENT_STALL_AFTER`
+    pub agent_stall_after: Option<Millis>,
+    /// `WATCHDOG_AGENT_CPU_MIN`, in cores; `off` switches `agent_stalled` off.
+    pub agent_cpu_min_cores: Option<f64>,
+    /// `WATCHDOG_AGENT_CPU_MAX`, in cores.
+    pub agent_cpu_max_cores: Option<f64>,
+    /// `WATCHDOG_AGENT_ELAPSED_MAX`
+    pub agent_elapsed_max: Option<Millis>,
+    /// `WATCHDOG_COST_DAILY_MAX`, in USD.
+    pub cost_daily_max_usd: Option<f64>,
+}
+
+/// Where the engine listens.
+#[derive(Clone, Debug)]
+pub enum EngineAddress {
+    /// The path of a unix socket.
+    Unix(String<FILE_PATH_BYTES_MAX>),
+    /// A host and port, a socket proxy.
+    Tcp(String<HOST_BYTES_MAX>, u16),
+}
+
+/// The Docker Engine and what is expected of it.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    /// `WATCHDOG_DOCKER_HOST`; none = off.
+    pub host: Option<EngineAddress>,
+    /// `WATCHDOG_CONTAINERS`: these must exist and run.
+    pub listed: Vec<Name, LISTED_CONTAINERS_MAX>,
+    /// `WATCHDOG_CONTAINERS_IGNORE`
+    pub ignored: Vec<Name, LISTED_CONTAINERS_MAX>,
+}
+
+/// A mount point to look at: the path to ask, and the path to show.
+#[derive(Clone, Debug)]
+pub struct DiskPath {
+    /// What people see.
+    pub shown: Name,
+    /// What is asked.
+    pub path: String<FILE_PATH_BYTES_MAX>,
+}
+
+/// The host's limits.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// `WATCHDOG_PROC`
+    pub proc: String<FILE_PATH_BYTES_MAX>,
+    /// `WATCHDOG_DISK_PATHS`
+    pub disk_paths: Vec<DiskPath, DISK_PATHS_MAX>,
+    /// `WATCHDOG_DISK_CEILING`
+    pub disk_ceiling: Option<Percent>,
+    /// `WATCHDOG_INODE_CEILING`
+    pub inode_ceiling: Option<Percent>,
+    /// `WATCHDOG_MEM_AVAILABLE_MIN`
+    pub mem_available_min: Option<Percent>,
+    /// `WATCHDOG_SWAP_MAX`
+    pub swap_max: Option<Percent>,
+    /// `WATCHDOG_LOAD_MAX`, per core.
+    pub load_max: Option<f32>,
+    /// `WATCHDOG_PRESSURE_MEM_MAX`
+    pub pressure_mem_max: Option<Percent>,
+    /// `WATCHDOG_PRESSURE_IO_MAX`
+    pub pressure_io_max: Option<Percent>,
+    /// `WATCHDOG_PRESSURE_CPU_MAX`
+    pub pressure_cpu_max: Option<Percent>,
+    /// `WATCHDOG_FD_MAX`
+    pub fd_max: Option<Percent>,
+}
+
+/// A dependency: `WATCHDOG_DEP_<NAME>`.
+#[derive(Clone, Debug)]
+pub struct Dependency {
+    /// `<NAME>` in lower case.
+    pub name: Name,
+    /// Where it is.
+    pub url: Url,
+    /// First and last status that counts as an answer, inclusive.
+    pub status: (u16, u16),
+    /// What its body must contain.
+    pub body: Option<String<BODY_TEXT_BYTES_MAX>>,
+    /// From how long on it counts as slow.
+    pub latency: Option<Millis>,
+    /// K of its signals.
+    pub ticks: u16,
+    /// How long its certificate must still be valid.
+    pub cert: Option<Millis>,
+}
+
+/// Telegram, complete: token and chat are both there.
+#[derive(Clone, Debug)]
+pub struct Telegram {
+    /// `WATCHDOG_TELEGRAM_TOKEN`
+    pub token: Secret<128>,
+    /// `WATCHDOG_TELEGRAM_CHAT_ID`: an integer or `@channel`.
+    pub chat_id: Name,
+    /// `WATCHDOG_TELEGRAM_THREAD_ID`
+    pub thread_id: Option<i64>,
+    /// `WATCHDOG_TELEGRAM_API_URL`
+    pub api_url: Url,
+    /// `WATCHDOG_TELEGRAM_PROXY`
+    pub proxy: Option<Url>,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `WATCHDOG_ENABLED`
+    pub enabled: bool,
+    /// `WATCHDOG_NAME`
+    pub name: Name,
+    /// `WATCHDOG_INTERVAL`
+    pub interval: Millis,
+    /// `WATCHDOG_TIMEOUT`
+    pub timeout: Millis,
+    /// `WATCHDOG_RAISE_TICKS`
+    pub raise_ticks: u16,
+    /// `WATCHDOG_CLEAR_TICKS`
+    pub clear_ticks: u16,
+    /// `WATCHDOG_MUTE`: signal ids, `*` at the end allowed.
+    pub mute: Vec<Name, MUTES_MAX>,
+    /// `WATCHDOG_COOLDOWN`; none = no reminders.
+    pub cooldown: Option<Millis>,
+    /// `WATCHDOG_FLAP_CHANGES`
+    pub flap_changes: u8,
+    /// `WATCHDOG_FLAP_WINDOW`
+    pub flap_window: Millis,
+    /// `WATCHDOG_LOG`
+    pub log: Level,
+    /// The orchestrator.
+    pub orchestrator: Orchestrator,
+    /// `WATCHDOG_RULE_<NAME>`
+    pub rules: Vec<Rule, RULES_MAX>,
+    /// `WATCHDOG_DEP_<NAME>`
+    pub dependencies: Vec<Dependency, DEPENDENCIES_MAX>,
+    /// The engine.
+    pub docker: Docker,
+    /// The host.
+    pub host: Host,
+    /// Telegram; none without token or chat.
+    pub telegram: Option<Telegram>,
+    /// `WATCHDOG_CA_FILE`
+    pub ca_file: Option<String<FILE_PATH_BYTES_MAX>>,
+    /// `WATCHDOG_HEARTBEAT_URL`
+    pub heartbeat_url: Option<Url>,
+    /// `WATCHDOG_HEARTBEAT_INTERVAL`
+    pub heartbeat_interval: Millis,
+    /// `WATCHDOG_ALERTMANAGER_URL`
+    pub alertmanagers: Vec<Url, ALERTMANAGERS_MAX>,
+    /// `WATCHDOG_LISTEN`; none = off.
+    pub listen: Option<SocketAddr>,
+    /// `WATCHDOG_NAMESERVER`; none = from `/etc/resolv.conf`.
+    pub nameserver: Option<SocketAddr>,
+}
+
+impl Config {
+    /// A configuration of nothing, to be filled by `parse`.
+    pub const EMPTY: Self = Self {
+        enabled: false,
+        name: String::new(),
+        interval: Millis::ZERO,
+        timeout: Millis::ZERO,
+        raise_ticks: 0,
+        clear_ticks: 0,
+        mute: Vec::new(),
+        cooldown: None,
+        flap_changes: 0,
+        flap_window: Millis::ZERO,
+        log: Level::Error,
+        orchestrator: Orchestrator {
+            url: None,
+            down_ticks: 0,
+            stale_after: None,
+            stage_stuck_after: None,
+            queue_age_max: None,
+            agent_stall_after: None,
+            agent_cpu_min_cores: None,
+            agent_cpu_max_cores: None,
+            agent_elapsed_max: None,
+            cost_daily_max_usd: None,
+        },
+        rules: Vec::new(),
+        dependencies: Vec::new(),
+        docker: Docker {
+            host: None,
+            listed: Vec::new(),
+            ignored: Vec::new(),
+        },
+        host: Host {
+            proc: String::new(),
+            disk_paths: Vec::new(),
+            disk_ceiling: None,
+            inode_ceiling: None,
+            mem_available_min: None,
+            swap_max: None,
+            load_max: None,
+            pressure_mem_max: None,
+            pressure_io_max: None,
+            pressure_cpu_max: None,
+            fd_max: None,
+        },
+        telegram: None,
+        ca_file: None,
+        heartbeat_url: None,
+        heartbeat_interval: Millis::ZERO,
+        alertmanagers: Vec::new(),
+        listen: None,
+        nameserver: None,
+    };
+}

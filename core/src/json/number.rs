@@ -1,0 +1,4 @@
+//! Numbers.
+/// A number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number<'a>(&'a str);

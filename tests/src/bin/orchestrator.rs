@@ -1,0 +1,2 @@
+//! The watchdog.
+fn main() {}

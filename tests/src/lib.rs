@@ -1,0 +1,1 @@
+//! Fakes for faults, and what the end-to-end tests share.
