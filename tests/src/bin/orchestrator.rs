@@ -339,6 +339,8 @@ impl World {
             Fault::Freeze => self.frozen_at = None,
             // What is spent is spent: a new day begins.
             Fault::CostJump => self.today_usd = 0.0,
+            // What aged is worked off at once, so that the end of the alarm is seen soon.
+            Fault::AgeQueue => self.queue.clear(),
             Fault::StallAgent => self.agents.iter_mut().for_each(|agent| agent.stall(false)),
             _ => {}
         }
