@@ -39,7 +39,10 @@ fn the_image_holds_one_small_binary_and_no_way_around_it() {
     let _turn = turn();
     let size: u64 = inspect_image("{{.Size}}").parse().unwrap();
     println!("image: {size} bytes, {:.2} MiB", size as f64 / f64::from(1 << 20));
-    assert!(size <= IMAGE_BYTES_MAX, "the image has {size} bytes, over {IMAGE_BYTES_MAX}");
+    assert!(
+        size <= IMAGE_BYTES_MAX,
+        "the image has {size} bytes, over {IMAGE_BYTES_MAX}"
+    );
     assert_eq!(inspect_image("{{.Config.User}}"), "65532:65532");
     assert_eq!(inspect_image("{{json .Config.Entrypoint}}"), r#"["/watchdog"]"#);
     assert_eq!(inspect_image("{{json .Config.Healthcheck}}"), "null");
@@ -52,21 +55,36 @@ fn compose_up_without_any_env_file_starts_and_looks_around() {
     // A missing .env.watchdog must never keep it from starting: `up` with the shipped file alone, then `check` inside.
     let turn = turn();
     let env_file = repository().join("deploy/.env.watchdog");
-    assert!(!env_file.exists(), "{} is in the way of this test", env_file.display());
+    assert!(
+        !env_file.exists(),
+        "{} is in the way of this test",
+        env_file.display()
+    );
     let watchdog = Watchdog::up(&turn, &[], socket_gid());
 
     let check = watchdog.exec("check");
     let table = stdout(&check);
     println!("{table}");
-    assert_eq!(check.status.code(), Some(1), "no orchestrator runs here, so `check` must say so: {table}");
+    assert_eq!(
+        check.status.code(),
+        Some(1),
+        "no orchestrator runs here, so `check` must say so: {table}"
+    );
     assert!(table.contains("orch_down"), "{table}");
-    assert!(!table.contains("docker_down"), "the socket's group was given: {table}");
+    assert!(
+        !table.contains("docker_down"),
+        "the socket's group was given: {table}"
+    );
     assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
 
     let asked = Instant::now();
     docker(&["stop", "--time", "10", WATCHDOG]);
     let lasted = asked.elapsed();
-    assert_eq!(watchdog.state("{{.State.ExitCode}}"), "0", "SIGTERM must end it in good order, also as PID 1");
+    assert_eq!(
+        watchdog.state("{{.State.ExitCode}}"),
+        "0",
+        "SIGTERM must end it in good order, also as PID 1"
+    );
     assert!(lasted < Duration::from_secs(3), "it took {lasted:?} to end");
 }
 
@@ -79,7 +97,10 @@ fn a_socket_of_another_group_is_named_as_what_it_is() {
     let table = stdout(&watchdog.exec("check"));
     let line = table.lines().find(|line| line.contains("docker_down"));
     let line = line.unwrap_or_else(|| panic!("no docker_down in {table}"));
-    assert!(line.contains("permission denied: set DOCKER_GID to the socket's group"), "{line}");
+    assert!(
+        line.contains("permission denied: set DOCKER_GID to the socket's group"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -126,9 +147,19 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     watchdog.wait_for_event("firing", "container_down:subject-listed", "");
     sick.mark("sick");
     watchdog.wait_for_event("firing", "container_unhealthy:subject-sick", "");
-    let loops = Subject::new("subject-loops", &["--restart", "always"], SUBJECT, &["after", "100", "1"]);
+    let loops = Subject::new(
+        "subject-loops",
+        &["--restart", "always"],
+        SUBJECT,
+        &["after", "100", "1"],
+    );
     watchdog.wait_for_event("firing", "container_restarting:subject-loops", "");
-    let eats = Subject::new("subject-eats", &["--memory", "16m", "--memory-swap", "16m"], SUBJECT, &["eat"]);
+    let eats = Subject::new(
+        "subject-eats",
+        &["--memory", "16m", "--memory-swap", "16m"],
+        SUBJECT,
+        &["eat"],
+    );
     watchdog.wait_for_event("firing", "container_oom:subject-eats", "");
 
     dies.begin_again();
@@ -154,8 +185,14 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
         telegram.wait_for(&format!("RESOLVED {signal}"), PATIENCE);
     }
     let log = watchdog.log();
-    assert!(!log.contains("signal=container_down:subject-stopped"), "an operator's stop is no alarm:\n{log}");
-    assert!(!log.contains("signal=container_down:subject-loops"), "what is brought back is no `down`:\n{log}");
+    assert!(
+        !log.contains("signal=container_down:subject-stopped"),
+        "an operator's stop is no alarm:\n{log}"
+    );
+    assert!(
+        !log.contains("signal=container_down:subject-loops"),
+        "what is brought back is no `down`:\n{log}"
+    );
     assert!(!log.contains(TOKEN), "the token is in the log");
     assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
     assert_eq!(telegram.faults(), Vec::<String>::new());
@@ -183,31 +220,51 @@ impl<'turn> Watchdog<'turn> {
     ) -> Self {
         let folder = TempDir::new().unwrap();
         let compose_file = repository().join("deploy/compose.yaml");
-        let mut arguments = vec!["compose".to_owned(), "-f".to_owned(), compose_file.display().to_string()];
+        let mut arguments = vec![
+            "compose".to_owned(),
+            "-f".to_owned(),
+            compose_file.display().to_string(),
+        ];
         if !environment.is_empty() {
             // Compose reads JSON too, since YAML does.
-            let environment: serde_json::Map<String, serde_json::Value> =
-                environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            let environment: serde_json::Map<String, serde_json::Value> = environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+                .collect();
             let service = serde_json::json!({"environment": environment, "volumes": volumes});
             let document = serde_json::json!({"services": {WATCHDOG: service}});
             let path = folder.path().join("override.yaml");
             fs::write(&path, document.to_string()).unwrap();
             arguments.extend(["-f".to_owned(), path.display().to_string()]);
         }
-        let variables = vec![("DOCKER_SOCKET", socket().display().to_string()), ("DOCKER_GID", gid)];
-        let watchdog = Self { arguments, variables, _override: folder, _turn: turn };
+        let variables = vec![
+            ("DOCKER_SOCKET", socket().display().to_string()),
+            ("DOCKER_GID", gid),
+        ];
+        let watchdog = Self {
+            arguments,
+            variables,
+            _override: folder,
+            _turn: turn,
+        };
         watchdog.compose(&["up", "--detach", "--no-build"]);
         watchdog
     }
 
     fn compose(&self, words: &[&str]) {
         let mut command = Command::new("docker");
-        command.args(&self.arguments).args(words).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+            .args(&self.arguments)
+            .args(words)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         succeed(&mut command);
     }
 
     fn exec(&self, word: &str) -> Output {
-        Command::new("docker").args(["exec", WATCHDOG, "/watchdog", word]).output().unwrap()
+        Command::new("docker")
+            .args(["exec", WATCHDOG, "/watchdog", word])
+            .output()
+            .unwrap()
     }
 
     fn state(&self, format: &str) -> String {
@@ -228,12 +285,18 @@ impl<'turn> Watchdog<'turn> {
         let (event, signal) = (format!(" event={event} "), format!(" signal={signal} "));
         loop {
             let log = self.log();
-            if let Some(line) = log.lines().find(|line| line.contains(&event) && line.contains(&signal)) {
+            if let Some(line) = log
+                .lines()
+                .find(|line| line.contains(&event) && line.contains(&signal))
+            {
                 assert!(line.contains(detail), "{detail:?} is not in {line}");
                 println!("{line}");
                 return;
             }
-            assert!(Instant::now() < end, "no{event}of{signal}in {PATIENCE:?}; the log is\n{log}");
+            assert!(
+                Instant::now() < end,
+                "no{event}of{signal}in {PATIENCE:?}; the log is\n{log}"
+            );
             sleep(Duration::from_millis(200));
         }
     }
@@ -257,9 +320,22 @@ struct Subject {
 
 impl Subject {
     fn new(name: &'static str, options: &[&str], image: &str, words: &[&str]) -> Self {
-        let subject = Self { name, flags: Shared::new() };
+        let subject = Self {
+            name,
+            flags: Shared::new(),
+        };
         let volume = format!("{}:/flags:ro", subject.flags.folder().display());
-        let mut arguments = vec!["run", "--detach", "--init", "--network", "none", "--name", name, "--volume", &volume];
+        let mut arguments = vec![
+            "run",
+            "--detach",
+            "--init",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "--volume",
+            &volume,
+        ];
         arguments.extend(options);
         arguments.push(image);
         arguments.extend(words);
@@ -334,15 +410,27 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 fn build_images() {
-    println!("{}", succeed(&mut Command::new(repository().join("deploy/build.sh"))));
+    println!(
+        "{}",
+        succeed(&mut Command::new(repository().join("deploy/build.sh")))
+    );
     let context = TempDir::new().unwrap();
     let binary = static_subject(context.path());
     let dockerfile = "FROM scratch\nCOPY subject /subject\nENTRYPOINT [\"/subject\"]\n";
     let health = "HEALTHCHECK --interval=1s --timeout=2s --retries=2 CMD [\"/subject\", \"absent\", \"/flags/sick\"]\n";
     assert!(binary.exists());
-    for (image, text) in [(SUBJECT, dockerfile.to_owned()), (SUBJECT_WITH_HEALTH, format!("{dockerfile}{health}"))] {
+    for (image, text) in [
+        (SUBJECT, dockerfile.to_owned()),
+        (SUBJECT_WITH_HEALTH, format!("{dockerfile}{health}")),
+    ] {
         fs::write(context.path().join("Dockerfile"), text).unwrap();
-        docker(&["build", "--quiet", "--tag", image, &context.path().display().to_string()]);
+        docker(&[
+            "build",
+            "--quiet",
+            "--tag",
+            image,
+            &context.path().display().to_string(),
+        ]);
     }
 }
 
@@ -351,7 +439,17 @@ fn static_subject(folder: &Path) -> PathBuf {
     let binary = folder.join("subject");
     let source = repository().join("tests/src/bin/subject.rs");
     let mut command = Command::new("rustc");
-    command.args(["--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-o"]).arg(&binary).arg(source);
+    command
+        .args([
+            "--edition",
+            "2024",
+            "-O",
+            "-C",
+            "target-feature=+crt-static",
+            "-o",
+        ])
+        .arg(&binary)
+        .arg(source);
     succeed(&mut command);
     binary
 }
@@ -363,7 +461,10 @@ fn repository() -> &'static Path {
 /// The engine's socket: `tests/engine.sh` names it in DOCKER_HOST.
 fn socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    PathBuf::from(host.strip_prefix("unix://").unwrap_or_else(|| panic!("{host} is no unix socket")))
+    PathBuf::from(
+        host.strip_prefix("unix://")
+            .unwrap_or_else(|| panic!("{host} is no unix socket")),
+    )
 }
 
 /// What the operator is told to find out by `stat -c %g`.
@@ -372,7 +473,13 @@ fn socket_gid() -> String {
 }
 
 fn inspect_image(format: &str) -> String {
-    docker(&["image", "inspect", "--format", format, "orchestrator-watchdog:latest"])
+    docker(&[
+        "image",
+        "inspect",
+        "--format",
+        format,
+        "orchestrator-watchdog:latest",
+    ])
 }
 
 fn docker(arguments: &[&str]) -> String {
@@ -380,7 +487,9 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 fn succeed(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed: {said}");
     stdout(&output).trim().to_owned()
