@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 /// Bytes that a pipe takes at once without making the writer wait if poll(2) says that it takes any: PIPE_BUF, and a
 /// page, which is what the kernel finds free then.
 const PIPE_BYTES: usize = libc::PIPE_BUF;
-/// Bytes that a terminal surely takes then: poll(2) promises no more than that there is room.
+/// Bytes that a terminal surely takes then: poll(2) promises no more than that there is room, and a write of a page to a
+/// terminal that nobody reads was seen to wait for ever.
 const TERMINAL_BYTES: usize = 1;
 /// Bytes of a host name that are read: Linux allows 64.
 const HOST_NAME_BYTES: usize = 256;

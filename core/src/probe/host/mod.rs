@@ -223,11 +223,15 @@ impl Host {
     /// Ends the tick: stages an observation of every signal that has a limit, and of `disk_readonly` and
     /// `host_probe_stuck`; unknown for what has not answered.
     pub fn settle(&mut self, now: Instant, config: &config::Host, table: &mut Table) -> Summary {
+        self.mark_late();
+        judge::observe(self, now, config, &mut |finding| finding.stage(table));
+        judge::summary(self, config)
+    }
+
+    fn mark_late(&mut self) {
         for path in &mut self.paths {
             path.was_late |= path.call.is_asked(self.tick);
         }
-        judge::observe(self, now, config, &mut |finding| finding.stage(table));
-        judge::summary(self, config)
     }
 
     fn call(&mut self, file: HostFile) -> Option<&mut Call<()>> {

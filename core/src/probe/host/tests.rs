@@ -177,11 +177,10 @@ fn a_path_that_does_not_return_is_stuck_and_not_asked_again() {
     config.disk_ceiling = Some(Percent(97.0));
     let texts = [(HostFile::MountInfo, MOUNTINFO)];
     let mut host = Host::new();
-    let mut table = Table {};
     host.begin_tick(at(0), &config);
     assert_eq!(drain(&mut host, &config, &texts), [0]);
     assert!(!host.is_complete());
-    host.settle(at(5), &config, &mut table);
+    host.mark_late();
     assert_eq!(
         find(&host, at(5), &config, "host_probe_stuck"),
         (Verdict::Active, String::from("/: no answer for 5s"))
@@ -200,7 +199,7 @@ fn a_path_that_does_not_return_is_stuck_and_not_asked_again() {
     assert_eq!(drain(&mut host, &config, &texts), [1]);
     host.file_system(1, Ok(full_disk(3)));
     assert!(host.is_complete());
-    host.settle(at(16), &config, &mut table);
+    host.mark_late();
     assert_eq!(
         find(&host, at(16), &config, "host_probe_stuck").1,
         "/: no answer for 16s"
@@ -219,7 +218,7 @@ fn a_path_that_does_not_return_is_stuck_and_not_asked_again() {
             assert_eq!(drain(&mut host, &config, &texts), [place]);
             host.file_system(place, Ok(full_disk(u64::from(place) + 1)));
         }
-        host.settle(at(40), &config, &mut table);
+        host.mark_late();
     }
 }
 
