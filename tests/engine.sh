@@ -111,7 +111,9 @@ install_compose() {
 
 debian_mirror() {
   local mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
+  # shellcheck disable=SC2016 # apt's own variable
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian')
+  mirror=${mirror%%$'\n'*}
   [ -n "$mirror" ] || die "apt knows no Debian mirror: run apt-get update"
   echo "$mirror"
 }
