@@ -1,1 +1,3 @@
-//! Layer.
+//! What is asked, and how an answer becomes observations.
+
+pub mod orchestrator;
