@@ -32,7 +32,7 @@ build_binary() {
     cargo build --release --locked --target "$target" -p watchdog-daemon >&2)
   local binary=${CARGO_TARGET_DIR:-$root/target}/$target/release/watchdog
   # A dynamic binary would start nowhere in an image that has no loader.
-  if readelf -l "$binary" | grep -q 'Requesting program interpreter'; then
+  if [[ "$(readelf -l "$binary")" == *"Requesting program interpreter"* ]]; then
     echo "build: $binary is not static" >&2
     exit 1
   fi
@@ -41,9 +41,8 @@ build_binary() {
 
 build_image() {
   # A folder of its own as context: the engine is sent one file, not the work tree.
-  local context
   context=$(mktemp -d)
-  trap "rm -rf '$context'" EXIT
+  trap 'rm -rf "$context"' EXIT
   install -m 755 "$1" "$context/watchdog"
   cp "$root/deploy/Dockerfile" "$context/Dockerfile"
   # The classic builder, if the client has no BuildKit: nothing here needs one.

@@ -110,10 +110,20 @@ install_compose() {
 }
 
 debian_mirror() {
-  local mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
-  [ -n "$mirror" ] || die "apt knows no Debian mirror: run apt-get update"
-  echo "$mirror"
+  local mirrors
+  mirrors=$(list_mirrors)
+  if [ -z "$mirrors" ]; then
+    # On a new machine apt has no lists yet, and so does not know whose mirror is whose.
+    apt_retry update -q
+    mirrors=$(list_mirrors)
+  fi
+  [ -n "$mirrors" ] || die "apt knows no mirror of Debian"
+  echo "${mirrors%%$'\n'*}"
+}
+
+list_mirrors() {
+  # shellcheck disable=SC2016 # apt's own variable
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian'
 }
 
 start_engine() {
