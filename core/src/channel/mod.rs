@@ -1,1 +1,3 @@
-//! Layer.
+//! Where messages go: each channel with its own account of what was delivered.
+
+pub mod post;

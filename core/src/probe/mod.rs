@@ -1,1 +1,5 @@
-//! Layer.
+//! What is asked, and how an answer becomes observations.
+
+pub mod docker;
+pub mod host;
+pub mod orchestrator;

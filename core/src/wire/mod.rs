@@ -1,1 +1,4 @@
-//! Layer.
+//! Codecs and protocol machines: bytes in, meaning out, and back. They know nothing of probes and channels.
+
+pub mod dns;
+pub mod http;
