@@ -7,9 +7,13 @@
 pub mod channel;
 pub mod config;
 pub mod decide;
+pub mod delivery;
+pub mod digest;
 pub mod json;
 pub mod limits;
+pub mod logfmt;
 pub mod net;
+pub mod policy;
 pub mod probe;
 pub mod random;
 pub mod rule;
