@@ -6,6 +6,10 @@
 mod number;
 pub mod path;
 mod reader;
+pub mod writer;
+
+#[cfg(test)]
+mod reader_tests;
 
 pub use number::Number;
 pub use reader::{Fault, Reader};
@@ -42,10 +46,27 @@ pub enum Event<'a> {
 pub struct Text<'a> {
     kept: &'a str,
     bytes: u64,
+    /// Of the whole, if it is longer than what was kept; else of nothing.
     hash: Hash,
 }
 
 impl<'a> Text<'a> {
+    /// Makes a text of which all is at hand.
+    #[must_use]
+    pub const fn new(whole: &'a str) -> Self {
+        Self {
+            kept: whole,
+            bytes: whole.len() as u64,
+            hash: Hash::EMPTY,
+        }
+    }
+
+    /// Tells whether the whole text is `other`.
+    #[must_use]
+    pub fn is(&self, other: &str) -> bool {
+        self.whole() == Some(other)
+    }
+
     /// Tells the whole text, unless it was too long to be kept.
     #[must_use]
     pub fn whole(&self) -> Option<&'a str> {
@@ -61,6 +82,9 @@ impl<'a> Text<'a> {
     /// Makes a signal's subject of the text.
     #[must_use]
     pub fn subject(&self) -> Subject {
-        Subject::of_parts(self.kept, self.bytes, self.hash)
+        match self.whole() {
+            Some(text) => Subject::new(text),
+            None => Subject::of_parts(self.kept, self.bytes, self.hash),
+        }
     }
 }
