@@ -24,8 +24,8 @@ pub enum Markup {
     Html,
 }
 
-/// Bytes kept free behind the lines for `+N more` and the footer.
-const FOOTER_BYTES: usize = 160;
+/// Bytes kept free behind the lines for `+N more`, the footer and the start digest's last line.
+const FOOTER_BYTES: usize = 256;
 
 /// A message for one channel.
 #[derive(Debug, Default)]
@@ -146,6 +146,17 @@ impl Message {
                 self.say(format_args!(", held {held} by {}", master.name()));
             }
         }
+    }
+
+    /// Ends the start digest: what it does not list. Silent if nothing is active.
+    pub fn conclude(&mut self, table: &Table) {
+        self.silent &= table.totals().active == 0;
+        self.say(format_args!("\nWhat was reported before and is not listed here is over or not yet confirmed."));
+    }
+
+    /// Makes the message sound, whatever is in it.
+    pub const fn make_loud(&mut self) {
+        self.silent = false;
     }
 
     fn line(&mut self, row: &Row, line: Line, context: &Context<'_>) {

@@ -117,12 +117,6 @@ impl Dependency {
         self.outcome.is_some()
     }
 
-    /// Tells whether it answered as it should, once the tick is over.
-    #[must_use]
-    pub fn is_up(&self, config: &config::Dependency) -> bool {
-        matches!(self.outcome, Some(Ok(_))) && self.has_right_status(config) && self.search.found
-    }
-
     fn has_right_status(&self, config: &config::Dependency) -> bool {
         let (first, last) = config.status;
         self.status.is_none_or(|status| (first..=last).contains(&status))
