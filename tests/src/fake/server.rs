@@ -1,0 +1,253 @@
+//! Listening, accepting and ending: the part that all fakes have in common.
+//!
+//! One thread accepts, one thread a connection. Dropping a [`Server`] wakes and ends them all.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often a held connection looks whether its peer or its server has gone.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Says that the server ends; whoever holds a connection waits on it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// Waits for so long, or until the end, and tells whether it is the end.
+    pub fn wait(&self, duration: Duration) -> bool {
+        let (stopped, changed) = &*self.0;
+        let (stopped, _) = changed
+            .wait_timeout_while(stopped.lock().unwrap(), duration, |stopped| !*stopped)
+            .unwrap();
+        *stopped
+    }
+
+    fn stop(&self) {
+        let (stopped, changed) = &*self.0;
+        *stopped.lock().unwrap() = true;
+        changed.notify_all();
+    }
+}
+
+/// An accepted connection, of either kind.
+#[derive(Debug)]
+pub enum Socket {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Bounds how long one read waits.
+    pub fn read_timeout(&self, timeout: Option<Duration>) {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(timeout).unwrap(),
+            Self::Unix(stream) => stream.set_read_timeout(timeout).unwrap(),
+        }
+    }
+
+    /// Says that no more comes, or ends both directions at once.
+    pub fn shut(&self, how: Shutdown) {
+        match self {
+            Self::Tcp(stream) => drop(stream.shutdown(how)),
+            Self::Unix(stream) => drop(stream.shutdown(how)),
+        }
+    }
+
+    fn twin(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
+        })
+    }
+
+    /// Makes the coming close a reset (TCP; a unix socket is just closed).
+    pub fn reset_on_close(&self) {
+        if let Self::Tcp(stream) = self {
+            rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+        }
+    }
+
+    /// Holds the connection without a word until the peer closes it or the server ends.
+    pub fn hold(&mut self, stop: &Stop) {
+        self.read_timeout(Some(LOOK));
+        let mut bytes = [0; 4096];
+        while !stop.wait(Duration::ZERO) {
+            match self.read(&mut bytes) {
+                Ok(0) => return,
+                Err(error)
+                    if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                {
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(bytes),
+            Self::Unix(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is done with each accepted connection, on a thread of its own.
+pub type Handler = Arc<dyn Fn(Socket, &Stop) + Send + Sync>;
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A listening fake. It ends when it is dropped.
+pub struct Server {
+    address: Address,
+    handler: Handler,
+    stop: Stop,
+    open: Arc<Mutex<HashMap<u64, Socket>>>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on a free port of the loopback.
+    pub fn tcp(handler: Handler) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = Address::Tcp(listener.local_addr().unwrap());
+        Self::of(address, Listener::Tcp(listener), handler)
+    }
+
+    /// Listens on a unix socket at `path`.
+    pub fn unix(path: &Path, handler: Handler) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        Self::of(Address::Unix(path.to_owned()), Listener::Unix(listener), handler)
+    }
+
+    fn of(address: Address, listener: Listener, handler: Handler) -> Self {
+        let mut server = Self {
+            address,
+            handler,
+            stop: Stop::default(),
+            open: Arc::default(),
+            accepting: None,
+        };
+        server.accept(listener);
+        server
+    }
+
+    fn accept(&mut self, listener: Listener) {
+        let stop = Stop::default();
+        self.stop = stop.clone();
+        let handler = Arc::clone(&self.handler);
+        let open = Arc::clone(&self.open);
+        self.accepting = Some(thread::spawn(move || {
+            for number in 0.. {
+                let Ok(socket) = listener.accept() else { return };
+                if stop.wait(Duration::ZERO) {
+                    return;
+                }
+                if let Ok(twin) = socket.twin() {
+                    open.lock().unwrap().insert(number, twin);
+                }
+                let (handler, stop, open) = (Arc::clone(&handler), stop.clone(), Arc::clone(&open));
+                thread::spawn(move || {
+                    handler(socket, &stop);
+                    open.lock().unwrap().remove(&number);
+                });
+            }
+        }));
+    }
+
+    /// The TCP address.
+    pub fn address(&self) -> SocketAddr {
+        match &self.address {
+            Address::Tcp(address) => *address,
+            Address::Unix(path) => panic!("{} is no TCP address", path.display()),
+        }
+    }
+
+    /// Stops listening: from now on a connect is refused. Held connections are closed.
+    pub fn close(&mut self) {
+        let Some(accepting) = self.accepting.take() else {
+            return;
+        };
+        self.stop.stop();
+        match &self.address {
+            Address::Tcp(address) => drop(TcpStream::connect(address)),
+            Address::Unix(path) => {
+                drop(UnixStream::connect(path));
+                drop(std::fs::remove_file(path));
+            }
+        }
+        drop(accepting.join());
+        self.open
+            .lock()
+            .unwrap()
+            .drain()
+            .for_each(|(_, socket)| socket.shut(Shutdown::Both));
+    }
+
+    /// Listens again on the address that it had.
+    pub fn reopen(&mut self) {
+        self.close();
+        let listener = match &self.address {
+            // Another process may hold the port for a moment as its own end of a connection.
+            Address::Tcp(address) => {
+                let until = Instant::now() + Duration::from_secs(10);
+                Listener::Tcp(loop {
+                    match TcpListener::bind(address) {
+                        Ok(listener) => break listener,
+                        Err(error) => assert!(Instant::now() < until, "{address} is not free again: {error}"),
+                    }
+                    thread::sleep(Duration::from_millis(20));
+                })
+            }
+            Address::Unix(path) => Listener::Unix(UnixListener::bind(path).unwrap()),
+        };
+        self.accept(listener);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
