@@ -1,2 +1,4 @@
-//! Layer.
+//! What is asked, and how an answer becomes observations.
+
 pub mod host;
+pub mod orchestrator;
