@@ -321,6 +321,12 @@ impl Table {
         self.channels = channels.min(CHANNELS_MAX);
     }
 
+    /// Tells how many channels have an account.
+    #[must_use]
+    pub const fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// Gives a signal that is known from the configuration its row. Masters come first.
     pub fn register(&mut self, id: SignalId, now: Instant) {
         if self.place(id.kind, &id.subject).is_none() {

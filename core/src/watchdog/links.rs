@@ -15,7 +15,7 @@ use crate::wire::http::{Authority, Get};
 /// Bytes of one request: head and body.
 pub const REQUEST_BYTES_MAX: usize = 14 * 1024;
 /// A request under construction.
-pub type Request = String<REQUEST_BYTES_MAX>;
+pub type Request = Vec<u8, REQUEST_BYTES_MAX>;
 /// The path of a request to the engine.
 pub type EnginePath = String<512>;
 

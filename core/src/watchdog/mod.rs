@@ -17,9 +17,10 @@ use crate::channel::telegram::Telegram;
 use crate::config::Config;
 use crate::digest::Message;
 use crate::limits::DEPENDENCIES_MAX;
+use crate::logfmt::Line;
 use crate::net::{Connection, HostFile, Input, Output};
 use crate::probe::dependency::Dependency;
-use crate::probe::docker::Docker;
+use crate::probe::docker::{self, Docker};
 use crate::probe::host::Host;
 use crate::probe::orchestrator::Orchestrator;
 use crate::random::Random;
@@ -66,6 +67,9 @@ pub struct Watchdog<'c> {
     telling: Telling,
     message: Message,
     request: Request,
+    query: heapless::Vec<u8, 512>,
+    /// The log line that is being told.
+    line: Option<Line>,
     notes: Notes,
 }
 
@@ -89,6 +93,8 @@ impl<'c> Watchdog<'c> {
             telling: Telling::new(),
             message: Message::new(),
             request: Request::new(),
+            query: heapless::Vec::new(),
+            line: None,
             notes: Notes::new(),
         }
     }
@@ -115,8 +121,8 @@ impl<'c> Watchdog<'c> {
     }
 
     /// Names the watchdog's own container, so that it does not watch itself.
-    pub const fn set_own_container(&mut self, id: [u8; 32]) {
-        self.docker.set_own_id(Some(id));
+    pub fn set_own_container(&mut self, id: [u8; 32]) {
+        self.docker.set_own_id(Some(docker::Id::new(id)));
     }
 
     /// Gives every signal that the configuration knows its row, masters first.
@@ -259,7 +265,7 @@ impl<'c> Watchdog<'c> {
         const NEVER: Instant = Instant::from_millis(u64::MAX);
         let Some(config) = self.config else { return NEVER };
         let tick = (self.mode != Mode::NotifyTest).then(|| self.probing.deadline());
-        let facts = self.docker.next_deadline();
+        let facts = self.docker.deadline();
         [tick, facts, self.links.deadline(), self.next_message_at(config)].into_iter().flatten().min().unwrap_or(NEVER)
     }
 

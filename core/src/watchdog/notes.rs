@@ -86,6 +86,8 @@ pub struct Notes {
     pub(super) orchestrator: Fared,
     pub(super) docker: Fared,
     pub(super) host: Fared,
+    /// Why the last exchange with the engine failed.
+    pub(super) engine_failure: Detail,
 }
 
 impl Notes {
@@ -99,6 +101,7 @@ impl Notes {
             orchestrator: Fared::new(),
             docker: Fared::new(),
             host: Fared::new(),
+            engine_failure: Detail::new(),
         }
     }
 

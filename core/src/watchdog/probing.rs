@@ -30,9 +30,8 @@ pub struct Probing {
     last_took: Millis,
     orchestrator_status: u16,
     orchestrator_answer: OrchestratorAnswer,
-    /// The question to the engine that is under way, and the one on its stream of events.
+    /// The question to the engine that is under way, its stream of events aside.
     asked: Option<docker::Request>,
-    asked_events: bool,
     hosts_due: bool,
     resolv_conf_due: bool,
 }
@@ -62,7 +61,6 @@ impl Probing {
             orchestrator_status: 0,
             orchestrator_answer: OrchestratorAnswer::None,
             asked: None,
-            asked_events: false,
             hosts_due: false,
             resolv_conf_due: false,
         }
@@ -131,7 +129,7 @@ impl Probing {
                 self.orchestrator_status = head.status;
                 !is_success(head.status)
             }
-            Piece::Body(bytes) => orchestrator.feed(bytes, &config.orchestrator, table).is_err(),
+            Piece::Body(bytes) => orchestrator.feed(bytes, &config.orchestrator, table, &mut |_| {}).is_err(),
         }
     }
 
@@ -147,10 +145,9 @@ impl Probing {
         let request = if owner == Owner::EngineEvents { Some(docker::Request::Events) } else { self.asked };
         let Some(request) = request else { return true };
         match piece {
-            Piece::Head(head) => docker.head(request, head.status, head.api_version),
-            Piece::Body(bytes) => docker.body(request, bytes, &config.docker, now),
+            Piece::Head(head) => docker.head(request, head.status, head.api_version) == docker::Want::Nothing,
+            Piece::Body(bytes) => docker.body(request, bytes, now, &config.docker) == docker::Want::Nothing,
         }
-        false
     }
 
     pub(super) const fn asked(&self) -> Option<docker::Request> {
@@ -208,11 +205,14 @@ impl Watchdog<'_> {
             };
             self.links.start(Owner::Dependency(place), now, deadline, task);
         }
-        if self.links.has(Owner::Engine) {
-            self.docker.begin_tick();
+        if let Some(exchange) = self.links.exchange_mut(Owner::Engine) {
+            // A look at a container between two ticks gives way.
+            exchange.cancel();
+            self.probing.asked = None;
+            self.docker.begin_tick(now, config.interval);
         }
         self.host.begin_tick(now, &config.host);
-        if self.links.resolver.needs_files() {
+        if self.links.resolver.has_names() {
             self.probing.read_resolver_files();
         }
     }
@@ -225,11 +225,14 @@ impl Watchdog<'_> {
         if let Some(outcome) = self.take_outcome(Owner::Engine)
             && let Some(request) = self.probing.asked.take()
         {
-            let failure = outcome.err();
-            if let Some(failure) = failure {
-                self.notes.docker.set(false, format_args!("{}", EngineFailure(failure)));
+            if let Err(failure) = outcome {
+                self.notes.engine_failure = text::detail(format_args!("{}", EngineFailure(failure)));
             }
-            self.docker.end(request, outcome.map(drop), now, &config.docker, &mut self.table);
+            let close = if outcome.is_ok() { docker::Close::Whole } else { docker::Close::Broken };
+            self.docker.end(request, close, now);
+        }
+        if self.take_outcome(Owner::EngineEvents).is_some() {
+            self.docker.end(docker::Request::Events, docker::Close::Broken, now);
         }
         for place in 0..config.dependencies.len() {
             if let Some(outcome) = self.take_outcome(Owner::Dependency(place))
@@ -251,13 +254,10 @@ impl Watchdog<'_> {
             Ok(_) if !is_success(status) => Err(text::detail(format_args!("http {status}"))),
             Ok(took) => match self.orchestrator.finish(now, &config.orchestrator, &mut self.table) {
                 Ok(summary) => {
-                    if let Some(version) = summary.new_schema_version {
+                    if let Some(newer) = summary.newer_schema {
                         let wall = self.wall(now);
                         self.notes.log(wall, Level::Warn, "schema_version", |line| {
-                            line.pair("version", version).pair(
-                                "detail",
-                                "newer than 1: the compatible subset is read",
-                            );
+                            line.pair("detail", newer);
                         });
                     }
                     Ok(took)
@@ -274,14 +274,22 @@ impl Watchdog<'_> {
         };
     }
 
-    /// Asks the engine the next question, while there is time in this tick.
+    /// Asks the engine the next question: in a tick while there is time, and between ticks what an event calls for.
     fn drive_engine(&mut self, now: Instant, config: &Config) {
+        if config.docker.host.is_none() {
+            return;
+        }
+        self.docker.wake(now);
+        if self.mode == Mode::Run && self.docker.wants_events() && !self.links.is_busy(Owner::EngineEvents) {
+            self.links.start(Owner::EngineEvents, now, None, Task::Request);
+        }
         let probing = &mut self.probing;
-        if !probing.under_way || probing.asked.is_some() || now >= probing.deadline || config.docker.host.is_none() {
+        let deadline = if probing.under_way { probing.deadline } else { now.after(config.timeout) };
+        if probing.asked.is_some() || now >= deadline {
             return;
         }
         let Some(request) = self.docker.next() else { return };
-        if self.links.start(Owner::Engine, now, Some(probing.deadline), Task::Request) {
+        if self.links.start(Owner::Engine, now, Some(deadline), Task::Request) {
             probing.asked = Some(request);
         }
     }
@@ -330,14 +338,17 @@ impl Watchdog<'_> {
         if config.docker.host.is_none() {
             return;
         }
+        let settled = self.docker.settle(now, &config.docker, &mut self.table);
         let fared = &mut self.notes.docker;
-        let observation = match self.docker.settle(now, &config.docker, &mut self.table) {
+        let observation = match settled {
             Ok(summary) => {
                 fared.set(true, format_args!("{summary}"));
                 Observation::Clear
             }
-            // The exchange's own reason, where there is one, was noted as it ended.
-            Err(docker::Fault::Unreachable) => Observation::Active,
+            Err(docker::Fault::NoAnswer) => {
+                fared.set(false, format_args!("{}", self.notes.engine_failure));
+                Observation::Active
+            }
             Err(fault) => {
                 fared.set(false, format_args!("{fault}"));
                 Observation::Active
@@ -349,7 +360,9 @@ impl Watchdog<'_> {
 
     /// Between ticks: what the engine states as a fact is decided at once.
     fn look_at_facts(&mut self, now: Instant, config: &Config) {
-        if config.docker.host.is_some() && self.docker.facts(now, &config.docker, &mut self.table) {
+        // In a tick they are staged with all else.
+        let between_ticks = config.docker.host.is_some() && !self.probing.under_way;
+        if between_ticks && self.docker.facts(now, &mut self.table) > 0 {
             self.table.settle_facts(now, config);
             self.telling.something_changed();
         }

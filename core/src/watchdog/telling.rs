@@ -286,19 +286,6 @@ impl Watchdog<'_> {
         Some(line)
     }
 
-    /// Writes the request for the message under way to Telegram.
-    pub(super) fn write_telegram_request(&self, config: &Config, out: &mut Request) -> core::fmt::Result {
-        let Some(telegram) = &config.telegram else { return Err(core::fmt::Error) };
-        match self.telegram.errand() {
-            Errand::Identify => Telegram::emit_identify(telegram, out),
-            Errand::None => Err(core::fmt::Error),
-            Errand::Start | Errand::Digest | Errand::Test => {
-                let noise = if self.message.is_silent() { Noise::Silent } else { Noise::Loud };
-                self.telegram.emit_message(telegram, self.message.as_str(), noise, out)
-            }
-        }
-    }
-
     /// `notify-test`: who is the bot, then one message.
     pub(super) fn advance_test(&mut self, now: Instant, config: &Config) {
         if self.telling.test == Test::Begin {
@@ -366,5 +353,23 @@ impl Watchdog<'_> {
         self.message.add(format_args!("🔔 TEST: the watchdog can reach this chat ({wall})"), MESSAGE_BYTES_MAX);
         self.message.make_loud();
         self.ask_telegram(Errand::Test, now);
+    }
+}
+
+/// Writes the request for the message under way to Telegram.
+pub(super) fn write_request(
+    telegram: &Telegram,
+    message: &crate::digest::Message,
+    config: &Config,
+    out: &mut Request,
+) -> core::fmt::Result {
+    let Some(settings) = &config.telegram else { return Err(core::fmt::Error) };
+    match telegram.errand() {
+        Errand::Identify => Telegram::emit_identify(settings, out),
+        Errand::None => Err(core::fmt::Error),
+        Errand::Start | Errand::Digest | Errand::Test => {
+            let noise = if message.is_silent() { Noise::Silent } else { Noise::Loud };
+            telegram.emit_message(settings, message.as_str(), noise, out)
+        }
     }
 }

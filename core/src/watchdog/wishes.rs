@@ -11,7 +11,7 @@ use crate::probe::host;
 use crate::time::Instant;
 
 use super::links::{self, EnginePath, Owner};
-use super::{Mode, Watchdog};
+use super::{Mode, Watchdog, telling};
 
 /// A wish without its texts, which stand in the machine's own buffers.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ impl<'c> Watchdog<'c> {
             .or_else(|| self.next_of_resolver(now))
             .or_else(|| self.next_read())?;
         Some(match wish {
-            Wish::Log(level) => Output::Log(level, self.line.as_str()),
-            Wish::Event => Output::Event(self.line.as_str()),
+            Wish::Log(level) => Output::Log(level, self.line.as_ref().map_or("", Line::as_str)),
+            Wish::Event => Output::Event(self.line.as_ref().map_or("", Line::as_str)),
             Wish::OpenTcp(owner, connection, address, security) => {
                 let name = match security {
                     Security::Plain => None,
@@ -45,7 +45,7 @@ impl<'c> Watchdog<'c> {
                 Output::Open(connection, Peer::Tcp(address), name)
             }
             Wish::OpenUnix(owner, connection) => Output::Open(connection, links::unix_peer(owner, config), None),
-            Wish::Write(connection) => Output::Write(connection, self.request.as_bytes()),
+            Wish::Write(connection) => Output::Write(connection, &self.request),
             Wish::Close(connection) => Output::Close(connection),
             Wish::Query { server, fresh } => Output::Query { server, bytes: &self.query, fresh },
             Wish::ReadFile(file) => Output::ReadFile(file),
@@ -63,20 +63,20 @@ impl<'c> Watchdog<'c> {
         }
         let wall = self.wall(now);
         if self.notes.take_start_line() {
-            self.line = Line::new(wall, Level::Info);
-            self.line.pair("event", "started").pair("version", env!("CARGO_PKG_VERSION"));
-            self.line.pair("instance", &config.name).pair("interval", config.interval);
+            let line = self.line.insert(Line::new(wall, Level::Info));
+            line.pair("event", "started").pair("version", env!("CARGO_PKG_VERSION"));
+            line.pair("instance", &config.name).pair("interval", config.interval);
             return Some(Wish::Log(Level::Info));
         }
         for place in 0..self.table.rows().len() {
             let Some(row) = self.table.row_mut(place) else { break };
             if let Some(event) = row.take_event() {
-                self.line = logfmt::event(row, event, config, wall).1;
+                self.line = Some(logfmt::event(row, event, config, wall).1);
                 return Some(Wish::Event);
             }
         }
         if let Some((level, line)) = self.notes.take_line(wall) {
-            self.line = line;
+            self.line = Some(line);
             return Some(Wish::Log(level));
         }
         self.next_stdout_line(now)
@@ -86,7 +86,7 @@ impl<'c> Watchdog<'c> {
         let mut line = Line::new(self.wall(now), Level::Info);
         let text = self.take_stdout_line()?;
         line.pair("event", "message").pair("text", text);
-        self.line = line;
+        self.line = Some(line);
         Some(Wish::Event)
     }
 
@@ -114,30 +114,17 @@ impl<'c> Watchdog<'c> {
     }
 
     fn write_request(&mut self, owner: Owner, config: &Config) -> core::fmt::Result {
-        let mut request = core::mem::take(&mut self.request);
+        let Self { request, telegram, message, docker, probing, .. } = self;
         request.clear();
-        let written = match owner {
-            Owner::Telegram => self.write_telegram_request(config, &mut request),
-            Owner::Engine => self.write_engine_request(self.probing.asked(), config, &mut request),
-            Owner::EngineEvents => self.write_engine_request(Some(docker::Request::Events), config, &mut request),
+        match owner {
+            Owner::Telegram => telling::write_request(telegram, message, config, request),
+            Owner::Engine => write_engine_request(docker, probing.asked(), config, request),
+            Owner::EngineEvents => write_engine_request(docker, Some(docker::Request::Events), config, request),
             Owner::Orchestrator | Owner::Dependency(_) => {
-                owner.url(config).map_or(Err(core::fmt::Error), |url| links::write_get(url, &mut request))
+                owner.url(config).map_or(Err(core::fmt::Error), |url| links::write_get(url, request))
             }
             Owner::Resolver => Err(core::fmt::Error),
-        };
-        self.request = request;
-        written
-    }
-
-    fn write_engine_request(
-        &self,
-        asked: Option<docker::Request>,
-        config: &Config,
-        out: &mut links::Request,
-    ) -> core::fmt::Result {
-        let mut path = EnginePath::new();
-        self.docker.write_path(asked.ok_or(core::fmt::Error)?, &mut path)?;
-        links::write_engine_get(config, &path, out)
+        }
     }
 
     fn next_of_resolver(&mut self, now: Instant) -> Option<Wish> {
@@ -176,4 +163,15 @@ impl<'c> Watchdog<'c> {
             host::Want::Stat(place) => Wish::Stat(place),
         })
     }
+}
+
+fn write_engine_request(
+    docker: &docker::Docker,
+    asked: Option<docker::Request>,
+    config: &Config,
+    out: &mut links::Request,
+) -> core::fmt::Result {
+    let mut path = EnginePath::new();
+    docker.write_path(asked.ok_or(core::fmt::Error)?, &mut path)?;
+    links::write_engine_get(config, &path, out)
 }
