@@ -12,8 +12,6 @@
 mod agents;
 mod envelope;
 mod figures;
-#[cfg(test)]
-mod tests;
 
 use core::fmt;
 
