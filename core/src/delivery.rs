@@ -145,7 +145,10 @@ impl Told {
     #[must_use]
     pub fn lines(&self, incidents: &Incidents, audience: Audience, now: Instant) -> Lines {
         let mut lines = Lines::new();
-        let mut say = |line| drop(lines.push(line));
+        // Three is the most that one signal can have to tell.
+        let mut say = |line| {
+            let _ = lines.push(line);
+        };
         match self.phase {
             Phase::Flapping if incidents.flapping => {}
             Phase::Flapping if incidents.firing => say(Line::StableFiring),

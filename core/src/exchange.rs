@@ -120,7 +120,6 @@ enum Phase {
 }
 
 /// The machine.
-#[derive(Debug)]
 pub struct Exchange {
     phase: Phase,
     target: Target,

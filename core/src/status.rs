@@ -106,7 +106,7 @@ fn text_of(arguments: fmt::Arguments<'_>) -> heapless::String<192> {
 ///
 /// # Errors
 /// `out` takes no more.
-pub fn write_table(watchdog: &Watchdog<'_>, now: Instant, out: &mut dyn Write) -> fmt::Result {
+pub fn write_table(watchdog: &Watchdog<'_>, out: &mut dyn Write) -> fmt::Result {
     let Some(config) = watchdog.config() else { return Ok(()) };
     writeln!(out, "{} (watchdog {VERSION})\n\nSOURCE                STATE    DETAIL", config.name)?;
     let mut result = Ok(());

@@ -385,19 +385,6 @@ impl Table {
         }
     }
 
-    /// Stages an observation as [`Table::stage`] does; if it is active it is a fact, and counts at once whatever the
-    /// signal's K is (CONTRACTS 4, debounce).
-    pub fn stage_fact(
-        &mut self,
-        kind: Kind,
-        subject: &Subject,
-        observation: Observation,
-        badness: f64,
-        detail: fmt::Arguments<'_>,
-    ) {
-        let _ = (kind, subject, observation, badness, detail);
-    }
-
     /// Tells that the kind's list was read to its end this tick: subjects that were not staged are gone, hence clear.
     pub fn list_ended(&mut self, kind: Kind) {
         if let Some(ended) = self.ended.get_mut(kind.index()) {

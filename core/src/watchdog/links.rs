@@ -100,7 +100,6 @@ impl Owner {
 }
 
 /// All slots.
-#[derive(Debug)]
 pub struct Links {
     exchanges: [Exchange; CONNECTIONS_MAX],
     targets: Vec<(Owner, Target), CONNECTIONS_MAX>,
@@ -134,7 +133,7 @@ impl Links {
         }
         for owner in [Owner::Engine, Owner::EngineEvents] {
             match &config.docker.host {
-                Some(EngineAddress::Unix(_)) => drop(self.targets.push((owner, Target::Unix))),
+                Some(EngineAddress::Unix(_)) => self.register_target(owner, Target::Unix),
                 Some(EngineAddress::Tcp(host, port)) => self.register_host(owner, host, *port, Security::Plain),
                 None => {}
             }
@@ -143,7 +142,7 @@ impl Links {
 
     fn register_url(&mut self, owner: Owner, url: &Url) {
         match url.scheme {
-            Scheme::Unix => drop(self.targets.push((owner, Target::Unix))),
+            Scheme::Unix => self.register_target(owner, Target::Unix),
             Scheme::Https => self.register_host(owner, &url.host, url.port, Security::Tls),
             Scheme::Http | Scheme::Tcp | Scheme::Socks5 => {
                 self.register_host(owner, &url.host, url.port, Security::Plain);
@@ -153,8 +152,13 @@ impl Links {
 
     fn register_host(&mut self, owner: Owner, host: &str, port: u16, security: Security) {
         if let Some(name) = self.resolver.register(host) {
-            drop(self.targets.push((owner, Target::Host(name, port, security))));
+            self.register_target(owner, Target::Host(name, port, security));
         }
+    }
+
+    /// There is a place for each slot, and each owner has one.
+    fn register_target(&mut self, owner: Owner, target: Target) {
+        let _ = self.targets.push((owner, target));
     }
 
     /// Tells whether a peer is configured and can be asked.

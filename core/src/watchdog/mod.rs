@@ -49,7 +49,6 @@ pub enum Mode {
 }
 
 /// The machine.
-#[derive(Debug)]
 pub struct Watchdog<'c> {
     config: Option<&'c Config>,
     mode: Mode,

@@ -194,7 +194,7 @@ impl Watchdog<'_> {
         self.probing.begin(now, config);
         let deadline = Some(self.probing.deadline);
         if self.links.start(Owner::Orchestrator, now, deadline, Task::Request) {
-            self.orchestrator.begin(&mut self.table);
+            self.orchestrator.begin();
         }
         for (place, dependency) in config.dependencies.iter().enumerate() {
             let Some(state) = self.dependencies.get_mut(place) else { continue };
@@ -205,7 +205,9 @@ impl Watchdog<'_> {
             };
             self.links.start(Owner::Dependency(place), now, deadline, task);
         }
-        if let Some(exchange) = self.links.exchange_mut(Owner::Engine) {
+        if self.links.has(Owner::Engine)
+            && let Some(exchange) = self.links.exchange_mut(Owner::Engine)
+        {
             // A look at a container between two ticks gives way.
             exchange.cancel();
             self.probing.asked = None;
@@ -354,7 +356,8 @@ impl Watchdog<'_> {
                 Observation::Active
             }
         };
-        let detail = fared.state().detail();
+        let state = fared.state();
+        let detail = state.detail();
         self.table.stage(Kind::DockerDown, &Subject::NONE, observation, 0.0, format_args!("{detail}"));
     }
 
