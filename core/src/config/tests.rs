@@ -130,71 +130,71 @@ fn defaults_that_depend_on_the_host_follow_it() {
     assert!(read.config.name.len() >= 62 && read.config.name.starts_with("é é"));
 }
 
+/// Splits a table of three columns.
+fn table(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    text.trim().lines().map(|line| {
+        let mut columns = line.split(" | ");
+        let mut next = || columns.next().unwrap();
+        (next(), next(), next())
+    })
+}
+
+/// A variable, a value, and how that is shown.
+const CANONICAL: &str = r#"
+ENABLED | No | false
+NAME |  build-7  | build-7
+INTERVAL | 60 | 1m
+TIMEOUT | 500ms | 500ms
+RAISE_TICKS | 1000 | 1000
+MUTE | dep_down:gitea , agent_* | dep_down:gitea,agent_*
+CLEAR_TICKS | 1 | 1
+COOLDOWN | OFF | off
+COOLDOWN | 24h | 1d
+FLAP_CHANGES | 16 | 16
+FLAP_WINDOW | 90m | 90m
+LOG | DEBUG | debug
+ORCH_URL | off | off
+ORCH_URL | https://u:p@orch:8443/m?k=v | https://***@orch:8443/m?***
+ORCH_DOWN_TICKS | 7 | 7
+ORCH_STALE_AFTER | off | off
+STAGE_STUCK_AFTER | 365d | 365d
+QUEUE_AGE_MAX | 1s | 1s
+AGENT_STALL_AFTER | 3600 | 1h
+AGENT_CPU_MIN | off | off
+AGENT_CPU_MAX | 0.950 | 0.95
+AGENT_ELAPSED_MAX | 36h | 36h
+COST_DAILY_MAX | 12.50 | 12.5
+DOCKER_HOST | off | off
+DOCKER_HOST | tcp://[::1]:2375 | tcp://[::1]:2375
+CONTAINERS | web, db | web,db
+CONTAINERS_IGNORE | cache | cache
+DISK_PATHS | /=/host/root, /data | /=/host/root,/data
+DISK_CEILING | 97 | 97%
+INODE_CEILING | 97.5% | 97.5%
+MEM_AVAILABLE_MIN | off | off
+SWAP_MAX | 0 | 0%
+LOAD_MAX | 1.5 | 1.5
+PRESSURE_MEM_MAX | 100% | 100%
+PRESSURE_IO_MAX | 1 | 1%
+PRESSURE_CPU_MAX | 2 | 2%
+FD_MAX | off | off
+PROC | /host/proc | /host/proc
+TELEGRAM_TOKEN | 123:abc | ***
+TELEGRAM_CHAT_ID | -100123 | -100123
+TELEGRAM_THREAD_ID | 42 | 42
+TELEGRAM_API_URL | http://127.0.0.1:8081/ | http://127.0.0.1:8081
+TELEGRAM_PROXY | socks5://p:1080 | ***
+CA_FILE | /run/secrets/ca.pem | /run/secrets/ca.pem
+HEARTBEAT_URL | https://hc.example/ping/abc | ***
+HEARTBEAT_INTERVAL | 5m | 5m
+ALERTMANAGER_URL | http://a:9093,http://u:p@b:9093/am | http://a:9093,http://***@b:9093/am
+LISTEN | 127.0.0.1:9108 | 127.0.0.1:9108
+NAMESERVER | 9.9.9.9 | 9.9.9.9:53
+"#;
+
 #[test]
 fn each_value_is_shown_in_canonical_form_with_its_origin() {
-    for (name, given, shown) in [
-        ("ENABLED", "No", "false"),
-        ("NAME", " build-7 ", "build-7"),
-        ("INTERVAL", "60", "1m"),
-        ("TIMEOUT", "500ms", "500ms"),
-        ("RAISE_TICKS", "1000", "1000"),
-        ("MUTE", "dep_down:gitea , agent_*", "dep_down:gitea,agent_*"),
-        ("CLEAR_TICKS", "1", "1"),
-        ("COOLDOWN", "OFF", "off"),
-        ("COOLDOWN", "24h", "1d"),
-        ("FLAP_CHANGES", "16", "16"),
-        ("FLAP_WINDOW", "90m", "90m"),
-        ("LOG", "DEBUG", "debug"),
-        ("ORCH_URL", "off", "off"),
-        (
-            "ORCH_URL",
-            "https://u:p@orch:8443/m?k=v",
-            "https://***@orch:8443/m?***",
-        ),
-        ("ORCH_DOWN_TICKS", "7", "7"),
-        ("ORCH_STALE_AFTER", "off", "off"),
-        ("STAGE_STUCK_AFTER", "365d", "365d"),
-        ("QUEUE_AGE_MAX", "1s", "1s"),
-        ("AGENT_STALL_AFTER", "3600", "1h"),
-        ("AGENT_CPU_MIN", "off", "off"),
-        ("AGENT_CPU_MAX", "0.950", "0.95"),
-        ("AGENT_ELAPSED_MAX", "36h", "36h"),
-        ("COST_DAILY_MAX", "12.50", "12.5"),
-        ("DOCKER_HOST", "off", "off"),
-        ("DOCKER_HOST", "tcp://[::1]:2375", "tcp://[::1]:2375"),
-        ("CONTAINERS", "web, db", "web,db"),
-        ("CONTAINERS_IGNORE", "cache", "cache"),
-        ("DISK_PATHS", "/=/host/root, /data", "/=/host/root,/data"),
-        ("DISK_CEILING", "97", "97%"),
-        ("INODE_CEILING", "97.5%", "97.5%"),
-        ("MEM_AVAILABLE_MIN", "off", "off"),
-        ("SWAP_MAX", "0", "0%"),
-        ("LOAD_MAX", "1.5", "1.5"),
-        ("PRESSURE_MEM_MAX", "100%", "100%"),
-        ("PRESSURE_IO_MAX", "1", "1%"),
-        ("PRESSURE_CPU_MAX", "2", "2%"),
-        ("FD_MAX", "off", "off"),
-        ("PROC", "/host/proc", "/host/proc"),
-        ("TELEGRAM_TOKEN", "123:abc", "***"),
-        ("TELEGRAM_CHAT_ID", "-100123", "-100123"),
-        ("TELEGRAM_THREAD_ID", "42", "42"),
-        (
-            "TELEGRAM_API_URL",
-            "http://127.0.0.1:8081/",
-            "http://127.0.0.1:8081",
-        ),
-        ("TELEGRAM_PROXY", "socks5://p:1080", "***"),
-        ("CA_FILE", "/run/secrets/ca.pem", "/run/secrets/ca.pem"),
-        ("HEARTBEAT_URL", "https://hc.example/ping/abc", "***"),
-        ("HEARTBEAT_INTERVAL", "5m", "5m"),
-        (
-            "ALERTMANAGER_URL",
-            "http://a:9093,http://u:p@b:9093/am",
-            "http://a:9093,http://***@b:9093/am",
-        ),
-        ("LISTEN", "127.0.0.1:9108", "127.0.0.1:9108"),
-        ("NAMESERVER", "9.9.9.9", "9.9.9.9:53"),
-    ] {
+    for (name, given, shown) in table(CANONICAL) {
         let name = format!("WATCHDOG_{name}");
         let from_env = read(&[(&name, given)]);
         assert_eq!(from_env.value(&name), format!("{shown} (env)"));
@@ -242,144 +242,50 @@ fn every_variable_set_to_nonsense_is_one_fault_each_and_its_default() {
     }
 }
 
+/// A variable, a value, and what follows the name in the fault's line.
+const FAULTS: &str = r#"
+INTERVAL | banana | =banana: expected a duration from 1s to 1h; using 15s
+INTERVAL | off | =off: expected a duration from 1s to 1h; using 15s
+INTERVAL | 61m | =61m: expected a duration from 1s to 1h; using 15s
+TIMEOUT | 20s | =20s: expected at most the interval, 15s; using 5s
+TIMEOUT | 99ms | =99ms: expected a duration from 100ms to the interval; using 5s
+RAISE_TICKS | 0 | =0: expected a whole number from 1 to 1000; using 3
+COOLDOWN | 25h | =25h: expected a duration from 1s to 24h, or off; using 4h
+FLAP_CHANGES | 17 | =17: expected a whole number from 2 to 16; using 6
+FLAP_WINDOW | 59s | =59s: expected a duration from 1m to 1d; using 30m
+ORCH_STALE_AFTER | 366d | =366d: expected a duration from 1s to 365d, or off; using 5m
+ORCH_DOWN_TICKS | x | =x: expected a whole number from 1 to 1000; using WATCHDOG_RAISE_TICKS
+ORCH_URL | ftp://h | =ftp://h: expected an http:// or https:// URL, or off; using http://127.0.0.1:8500/metrics
+ORCH_URL | http://h:99999/ | =http://h:99999/: expected a port from 1 to 65535; using http://127.0.0.1:8500/metrics
+DISK_CEILING | 101 | =101: expected a percentage from 0 to 100, or off; using off
+LISTEN | :9108 | =:9108: expected ip:port like 127.0.0.1:9108 (all interfaces: 0.0.0.0:9108), or off; using off
+DOCKER_HOST | /run/docker.sock | =/run/docker.sock: expected unix:///path, tcp://host:port, or off; using unix:///var/run/docker.sock
+TELEGRAM_TOKEN | 123:abc  | =***: expected a bot's token, digits:letters, as BotFather gives it; notifications go to stdout alone
+TELEGRAM_CHAT_ID | ops | =ops: expected a chat's id, an integer that may be negative, or @channel; notifications go to stdout alone
+TELEGRAM_CHAT_ID | @ops | : given without WATCHDOG_TELEGRAM_TOKEN; notifications go to stdout alone
+RULE_X | queue.failed > | =queue.failed >: column 15: expected a number, true, false, null or "text"; rule left out
+RULE_ORCH_DOWN | a > 1 | =a > 1: a built-in signal has this name; rule left out
+RULE_lower | a > 1 | =a > 1: expected a name of A-Z, 0-9 and _, at most 64; rule left out
+DEP_X | http://h latency=soon | =http://h latency=soon: latency expects a duration from 1ms to 365d; not watched
+DEP_X-Y | http://h | =http://h: expected a name of A-Z, 0-9 and _, at most 64; not watched
+MUTE | dep_dwn | =dep_dwn: expected signal ids, comma separated, * at the end allowed, at most 64; left unset
+"#;
+
 #[test]
 fn a_fault_says_which_variable_its_value_what_was_expected_and_what_serves() {
-    for (name, value, line) in [
-        (
-            "INTERVAL",
-            "banana",
-            "=banana: expected a duration from 1s to 1h; using 15s",
-        ),
-        (
-            "INTERVAL",
-            "off",
-            "=off: expected a duration from 1s to 1h; using 15s",
-        ),
-        (
-            "INTERVAL",
-            "61m",
-            "=61m: expected a duration from 1s to 1h; using 15s",
-        ),
-        (
-            "TIMEOUT",
-            "20s",
-            "=20s: expected at most the interval, 15s; using 5s",
-        ),
-        (
-            "TIMEOUT",
-            "99ms",
-            "=99ms: expected a duration from 100ms to the interval; using 5s",
-        ),
-        (
-            "RAISE_TICKS",
-            "0",
-            "=0: expected a whole number from 1 to 1000; using 3",
-        ),
-        (
-            "COOLDOWN",
-            "25h",
-            "=25h: expected a duration from 1s to 24h, or off; using 4h",
-        ),
-        (
-            "FLAP_CHANGES",
-            "17",
-            "=17: expected a whole number from 2 to 16; using 6",
-        ),
-        (
-            "FLAP_WINDOW",
-            "59s",
-            "=59s: expected a duration from 1m to 1d; using 30m",
-        ),
-        (
-            "ORCH_STALE_AFTER",
-            "366d",
-            "=366d: expected a duration from 1s to 365d, or off; using 5m",
-        ),
-        (
-            "ORCH_DOWN_TICKS",
-            "x",
-            "=x: expected a whole number from 1 to 1000; using WATCHDOG_RAISE_TICKS",
-        ),
-        (
-            "ORCH_URL",
-            "ftp://h",
-            "=ftp://h: expected an http:// or https:// URL, or off; using http://127.0.0.1:8500/metrics",
-        ),
-        (
-            "ORCH_URL",
-            "http://h:99999/",
-            "=http://h:99999/: expected a port from 1 to 65535; using http://127.0.0.1:8500/metrics",
-        ),
-        (
-            "DISK_CEILING",
-            "101",
-            "=101: expected a percentage from 0 to 100, or off; using off",
-        ),
-        (
-            "LISTEN",
-            ":9108",
-            "=:9108: expected ip:port like 127.0.0.1:9108 (all interfaces: 0.0.0.0:9108), or off; using off",
-        ),
-        (
-            "DOCKER_HOST",
-            "/run/docker.sock",
-            "=/run/docker.sock: expected unix:///path, tcp://host:port, or off; using unix:///var/run/docker.sock",
-        ),
-        (
-            "TELEGRAM_TOKEN",
-            "123:abc ",
-            "=***: expected a bot's token, digits:letters, as BotFather gives it; notifications go to stdout alone",
-        ),
-        (
-            "TELEGRAM_CHAT_ID",
-            "ops",
-            "=ops: expected a chat's id, an integer that may be negative, or @channel; notifications go to stdout alone",
-        ),
-        (
-            "TELEGRAM_CHAT_ID",
-            "@ops",
-            ": given without WATCHDOG_TELEGRAM_TOKEN; notifications go to stdout alone",
-        ),
-        (
-            "NAME",
-            "a\nb",
-            "=a b: expected a text of at most 64 bytes without control characters; using the host name",
-        ),
-        (
-            "RULE_X",
-            "queue.failed >",
-            "=queue.failed >: column 15: expected a number, true, false, null or \"text\"; rule left out",
-        ),
-        (
-            "RULE_ORCH_DOWN",
-            "a > 1",
-            "=a > 1: a built-in signal has this name; rule left out",
-        ),
-        (
-            "RULE_lower",
-            "a > 1",
-            "=a > 1: expected a name of A-Z, 0-9 and _, at most 64; rule left out",
-        ),
-        (
-            "DEP_X",
-            "http://h latency=soon",
-            "=http://h latency=soon: latency expects a duration from 1ms to 365d; not watched",
-        ),
-        (
-            "DEP_X-Y",
-            "http://h",
-            "=http://h: expected a name of A-Z, 0-9 and _, at most 64; not watched",
-        ),
-        (
-            "MUTE",
-            "dep_dwn",
-            "=dep_dwn: expected signal ids, comma separated, * at the end allowed, at most 64; left unset",
-        ),
-    ] {
+    for (name, value, line) in table(FAULTS) {
         let name = format!("WATCHDOG_{name}");
         let read = read(&[(&name, value)]);
         assert_eq!(read.faults(), [format!("{name}{line}")]);
     }
+    // Whatever stands in a value, its fault is one line, and not a long one.
+    let long = read(&[("WATCHDOG_NAME", &"a\n".repeat(100))]);
+    assert!(
+        long.faults()[0].starts_with("WATCHDOG_NAME=a a a a "),
+        "{:?}",
+        long.lines
+    );
+    assert!(long.faults()[0].contains(" a …: expected a text of at most 64 bytes"));
 }
 
 #[test]
@@ -670,7 +576,7 @@ fn no_secret_is_in_any_line_whatever_is_wrong_around_it() {
     let whole = [
         format!("https://host/{SECRET}"),
         format!("http://{SECRET}"),
-        format!("{SECRET}"),
+        SECRET.to_string(),
         format!("socks5://{SECRET}:x"),
     ];
     for variable in VARIABLES {
