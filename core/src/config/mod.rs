@@ -403,6 +403,11 @@ impl Config {
         }
     }
 
+    /// Tells a signal's id as [`Config::write_signal_id`] writes it, for format strings.
+    pub fn shown_id<'a>(&'a self, id: &'a SignalId) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| self.write_signal_id(id, f))
+    }
+
     /// Tells whether `WATCHDOG_MUTE` names the signal.
     #[must_use]
     pub fn is_muted(&self, kind: Kind, subject: &Subject) -> bool {

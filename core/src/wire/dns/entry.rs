@@ -140,6 +140,11 @@ impl Entry {
         }
     }
 
+    /// Tells whether it is an address, which needs no looking up.
+    pub(super) fn is_address(&self) -> bool {
+        self.kind == Kind::Literal
+    }
+
     /// Tells whether this is the entry of a name as it was registered.
     pub(super) fn is_for(&self, host: &str) -> bool {
         let bare = host.strip_suffix('.');
