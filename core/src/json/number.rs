@@ -311,10 +311,16 @@ mod tests {
             check(&format!("{low:.1100}"));
             if (1e-290..1e300).contains(&low) {
                 // Half the gap is a power of two, so both texts are exact.
-                let midpoint = add_decimals(&format!("{low:.1100}"), &format!("{:.1100}", (high - low) / 2.0));
+                let midpoint =
+                    add_decimals(&format!("{low:.1100}"), &format!("{:.1100}", (high - low) / 2.0));
                 check(&midpoint);
                 check(&format!("{midpoint}1"));
-                check(&midpoint.replacen(".", "", 1).replacen("0000", "0001", 1));
+                let significant = midpoint.trim_end_matches('0');
+                let (start, last) = significant.split_at(significant.len() - 1);
+                // The last character is a point where the midpoint is an integer.
+                if let Ok(last) = last.parse::<u8>() {
+                    check(&format!("{start}{}{}", last - 1, "9".repeat(60)));
+                }
             }
         }
     }
