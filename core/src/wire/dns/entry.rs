@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::String;
 
+use super::address;
 use super::ask::{Ask, Step};
 use super::message::{FullName, Question, Reply};
 use super::resolv_conf::Conf;
@@ -127,7 +128,7 @@ impl Entry {
 
     fn classify(&mut self) {
         let host = self.host.as_str();
-        if let Ok(address) = host.parse::<IpAddr>() {
+        if let Some(address) = address::parse(host) {
             let _ = self.known.push(address);
             self.kind = Kind::Literal;
         } else if host == "localhost" || host.ends_with(".localhost") {
@@ -137,6 +138,11 @@ impl Entry {
         } else if !self.whole_name().is_valid() {
             self.kind = Kind::Bad;
         }
+    }
+
+    /// Tells whether it is an address, which needs no looking up.
+    pub(super) fn is_address(&self) -> bool {
+        self.kind == Kind::Literal
     }
 
     /// Tells whether this is the entry of a name as it was registered.
@@ -260,12 +266,9 @@ impl Entry {
         } else {
             conf.search.len()
         };
-        let dots = self.host.bytes().filter(|byte| *byte == b'.').count();
-        let whole_at = if dots >= usize::from(conf.ndots) {
-            0
-        } else {
-            domains
-        };
+        let dots = self.host.bytes().filter(|byte| *byte == b'.');
+        let dots = dots.fold(0_u8, |count, _dot| count.saturating_add(1));
+        let whole_at = if dots >= conf.ndots { 0 } else { domains };
         let number = self.round.candidate;
         if number == whole_at {
             return Some(self.whole_name());

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use super::address;
 use super::words::{Token, Words};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,13 +70,13 @@ impl Reader {
 fn take(place: &mut Place, address: &mut IpAddr, token: Token<'_>, sink: &mut impl FnMut(IpAddr, &str)) {
     *place = match (*place, token) {
         (_, Token::LineEnd) => Place::Start,
-        (Place::Start, Token::Word(word)) => match word.parse() {
-            Ok(parsed) => {
+        (Place::Start, Token::Word(word)) => match address::parse(word) {
+            Some(parsed) => {
                 *address = parsed;
                 Place::Names
             }
             // A zone (`fe80::1%eth0`) among them: a number of an interface is needed for it, which only a kernel knows.
-            Err(_none) => Place::Skipped,
+            None => Place::Skipped,
         },
         (Place::Names, Token::Word(word)) => {
             sink(*address, word.strip_suffix('.').unwrap_or(word));

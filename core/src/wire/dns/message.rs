@@ -54,18 +54,22 @@ impl<'a> FullName<'a> {
             .len()
             .saturating_add(self.suffix.len())
             .saturating_add(dots);
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_graphic())
+        let is_label = |label: &[u8]| {
+            (1..=63).contains(&label.len()) && label.iter().all(|byte| byte.is_ascii_graphic())
         };
         bytes <= HOST_BYTES_MAX
-            && self.host.split('.').all(is_label)
-            && (self.suffix.is_empty() || self.suffix.split('.').all(is_label))
+            && split(self.host).all(is_label)
+            && (self.suffix.is_empty() || split(self.suffix).all(is_label))
     }
 
-    fn labels(&self) -> impl Iterator<Item = &'a str> {
-        let suffix = self.suffix.split('.').filter(|label| !label.is_empty());
-        self.host.split('.').chain(suffix)
+    fn labels(&self) -> impl Iterator<Item = &'a [u8]> {
+        let suffix = split(self.suffix).filter(|label| !label.is_empty());
+        split(self.host).chain(suffix)
     }
+}
+
+fn split(name: &str) -> impl Iterator<Item = &[u8]> {
+    name.as_bytes().split(|byte| *byte == b'.')
 }
 
 /// A question: what is asked, and the number that its answer must bear.
@@ -88,7 +92,7 @@ impl Question<'_> {
         append(out, &[id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
         for label in self.name.labels() {
             append(out, &[u8::try_from(label.len()).ok()?])?;
-            append(out, label.as_bytes())?;
+            append(out, label)?;
         }
         append(out, &[0])?;
         append(out, &self.family.kind().to_be_bytes())?;
@@ -97,7 +101,7 @@ impl Question<'_> {
 }
 
 fn append(out: &mut Query, bytes: &[u8]) -> Option<()> {
-    out.extend_from_slice(bytes).ok()
+    bytes.iter().try_for_each(|byte| out.push(*byte)).ok()
 }
 
 /// How a message came.
@@ -200,7 +204,7 @@ impl<'a> Message<'a> {
     fn match_question(self, question: &Question<'_>) -> Result<Option<usize>, Malformed> {
         let mut labels = self.labels(HEADER_BYTES);
         for label in question.name.labels() {
-            if !label.as_bytes().eq_ignore_ascii_case(labels.next()?) {
+            if !label.eq_ignore_ascii_case(labels.next()?) {
                 return Ok(None);
             }
         }

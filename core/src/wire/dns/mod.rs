@@ -1,7 +1,8 @@
 //! A DNS stub resolver: names to addresses, by `/etc/hosts` and the servers of `/etc/resolv.conf`.
 //!
 //! [`Resolver`] is the machine; the rest is what it is made of: [`message`] the wire format, [`entry`] one name with its
-//! cache, [`ask`] one question, [`stream`] an exchange over TCP, [`hosts`] and [`resolv_conf`] the two files.
+//! cache, [`ask`] one question, [`stream`] an exchange over TCP, [`hosts`] and [`resolv_conf`] the two files,
+//! [`address`] addresses as text.
 //!
 //! Never: recurse, take an answer that was not asked for, lose the last good answer because DNS is down, follow a
 //! compression pointer forward. Limits: [`crate::limits::CONNECTIONS_MAX`] names, [`ADDRESSES_MAX`] addresses each,
@@ -9,6 +10,7 @@
 //! translated: they are configured in their ASCII form. RFC 1035, 2181, 7766; `hosts(5)`, `resolv.conf(5)`.
 //! Tests: beside the code. Fuzz target: `dns`.
 
+pub mod address;
 pub mod ask;
 pub mod entry;
 pub mod hosts;

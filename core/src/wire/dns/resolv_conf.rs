@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use heapless::{String, Vec};
 
+use super::address;
 use super::words::{Token, Words};
 use crate::limits::HOST_BYTES_MAX;
 use crate::time::Millis;
@@ -145,7 +146,7 @@ fn take(line: &mut Line, conf: &mut Conf, token: Token<'_>) {
         }
         Line::Nameserver => {
             // Names of interfaces behind an address are skipped with it: only a kernel knows their numbers.
-            if let Ok(address) = word.parse() {
+            if let Some(address) = address::parse(word) {
                 push_server(conf, address);
             }
             *line = Line::Skipped;
@@ -192,19 +193,22 @@ fn push_search(conf: &mut Conf, word: &str) {
 }
 
 fn set_option(conf: &mut Conf, word: &str) {
-    let Some((name, value)) = word.split_once(':') else {
-        return;
+    let option = |name: &str| {
+        let value = word.strip_prefix(name)?.strip_prefix(':')?;
+        let value = value.parse::<u32>().ok()?;
+        Some(u8::try_from(value).unwrap_or(u8::MAX))
     };
-    let Ok(value) = value.parse::<u32>() else {
-        return;
-    };
-    let value = u8::try_from(value).unwrap_or(u8::MAX);
-    match name {
-        "ndots" => conf.ndots = value.min(NDOTS_MAX),
-        "timeout" => conf.timeout_s = value.clamp(1, OPTION_MAX),
-        "attempts" => conf.attempts = value.clamp(1, OPTION_MAX),
-        _ => {}
+    if let Some(dots) = option("ndots") {
+        conf.ndots = dots.min(NDOTS_MAX);
+    } else if let Some(seconds) = option("timeout") {
+        conf.timeout_s = in_bounds(seconds);
+    } else if let Some(rounds) = option("attempts") {
+        conf.attempts = in_bounds(rounds);
     }
+}
+
+fn in_bounds(value: u8) -> u8 {
+    value.clamp(1, OPTION_MAX)
 }
 
 #[cfg(test)]

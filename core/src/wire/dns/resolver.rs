@@ -95,6 +95,12 @@ impl Resolver {
         u8::try_from(place).ok().map(NameId)
     }
 
+    /// Tells whether there is a name that the files have a say in: not an address.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.names.iter().any(|entry| !entry.is_address())
+    }
+
     /// Tells what is known of a name, and sees to it that more will be.
     ///
     /// Until both files were read once, only addresses and names of the hosts file are known.
