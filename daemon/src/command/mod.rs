@@ -1,0 +1,228 @@
+//! The commands (CONTRACTS 1): what each argument means, and what they share.
+//!
+//! Output here is plain and may wait for its reader, but never panics before one that is gone. Tests:
+//! `daemon/tests/commands.rs`, with the real program.
+
+mod check;
+mod config;
+mod notify_test;
+mod run;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use watchdog_core::net::Level;
+use watchdog_core::watchdog::{Mode, Watchdog};
+
+use crate::event_loop::{Clock, EventLoop};
+use crate::log::{Log, Sink};
+use crate::settings::Settings;
+use crate::tls::Tls;
+
+/// Exit status of an unknown command or flag (`EX_USAGE` of sysexits.h).
+const EXIT_USAGE: u8 = 64;
+
+const USAGE: &str = "\
+usage: watchdog [COMMAND]
+
+  run                the daemon; also without a command
+  check [--json]     every probe once, as a table or as JSON
+  config             the effective configuration and its faults
+  notify-test        one test message through every channel
+  --help, --version
+
+All configuration is in environment variables, WATCHDOG_*; `watchdog config` lists them.
+";
+
+/// The one machine. Its tables are fixed and large, so it lives where zeroes cost nothing and is never moved.
+static WATCHDOG: Mutex<Watchdog> = Mutex::new(Watchdog::new());
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// The document of `/status`.
+    Json,
+}
+
+/// What the program is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Be the daemon.
+    Run,
+    /// Every probe once.
+    Check(Format),
+    /// The effective configuration.
+    Config,
+    /// One message through every channel.
+    NotifyTest,
+    /// The usage.
+    Help,
+    /// The version.
+    Version,
+}
+
+/// Tells the command that the arguments name, or the first argument that is unknown.
+///
+/// # Errors
+///
+/// The argument that is unknown, the caller's fault.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let Some(first) = arguments.next() else {
+        return Ok(Command::Run);
+    };
+    let command = match first.as_str() {
+        "run" => Command::Run,
+        "check" => Command::Check(Format::Table),
+        "config" => Command::Config,
+        "notify-test" => Command::NotifyTest,
+        "--help" | "-h" | "help" => Command::Help,
+        "--version" | "-V" => Command::Version,
+        _ => return Err(first),
+    };
+    arguments.try_fold(command, |command, argument| match (command, argument.as_str()) {
+        (Command::Check(_), "--json") => Ok(Command::Check(Format::Json)),
+        (_, "--help" | "-h") => Ok(Command::Help),
+        _ => Err(argument),
+    })
+}
+
+/// Tells on stderr what is unknown and what is not.
+pub fn usage(unknown: &str) -> ExitCode {
+    let _ = write!(io::stderr(), "watchdog: unknown argument {unknown:?}\n\n{USAGE}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+impl Command {
+    /// Does it, and tells the exit status.
+    pub fn execute(self) -> ExitCode {
+        match self {
+            Self::Run => run::run(),
+            Self::Check(format) => check::check(format),
+            Self::Config => config::config(),
+            Self::NotifyTest => notify_test::notify_test(),
+            Self::Help => {
+                let _ = io::stdout().write_all(USAGE.as_bytes());
+                ExitCode::SUCCESS
+            }
+            Self::Version => {
+                let _ = writeln!(io::stdout(), "watchdog {}", env!("CARGO_PKG_VERSION"));
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// Gives the machine. There is one thread, so it is always free.
+fn watchdog() -> MutexGuard<'static, Watchdog> {
+    WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Draws a seed for the machine's generator from the operating system.
+fn seed() -> u64 {
+    // std keys its hash maps from the system's generator, and the hash of nothing shows that key.
+    RandomState::new().hash_one(0_u8)
+}
+
+/// Writes text into any output; a reader that is gone is no failure of ours.
+struct Text<W: Write>(W);
+
+impl<W: Write> fmt::Write for Text<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_all(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+/// What is ready to run: the machine, configured and started, and the loop.
+struct Started {
+    watchdog: MutexGuard<'static, Watchdog>,
+    event_loop: EventLoop,
+    tls: Tls,
+}
+
+/// Reads the configuration, tells its faults, and starts the machine.
+///
+/// # Errors
+///
+/// The exit status if the system gives not even what every loop needs; the reason is on stderr.
+fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
+    let mut watchdog = watchdog();
+    let mut faults = Vec::new();
+    Settings::read().parse(watchdog.config_mut(), &mut |fault| {
+        faults.push((Level::Error, fault.to_string()));
+    });
+    let mut tls = Tls::new();
+    if let Some(Err(fault)) = watchdog
+        .config()
+        .ca_file
+        .as_deref()
+        .map(|path| tls.add_roots(path))
+    {
+        faults.push((Level::Error, fault.to_string()));
+    }
+    let mut event_loop = event_loop(clock, watchdog.config().log, sink)?;
+    for (level, fault) in &faults {
+        event_loop.log().say(
+            *level,
+            &format_args!("event=config_fault detail={}", Quoted(fault)),
+        );
+        event_loop.log().flush(clock.now());
+        watchdog.note_fault(fault);
+    }
+    watchdog.start(clock.now(), seed(), mode);
+    Ok(Started {
+        watchdog,
+        event_loop,
+        tls,
+    })
+}
+
+/// Opens the loop.
+///
+/// # Errors
+///
+/// The exit status, as for [`start`].
+fn event_loop(clock: Clock, level: Level, sink: Sink) -> Result<EventLoop, ExitCode> {
+    let mut log = Log::new(level, sink);
+    log.set_wall(Clock::wall());
+    EventLoop::new(clock, log).map_err(|error| {
+        let _ = writeln!(io::stderr(), "watchdog: cannot start: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A value of a logfmt line: in quotes, with quotes and backslashes escaped.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for part in self.0.split_inclusive(['"', '\\']) {
+            match part.strip_suffix(['"', '\\']) {
+                Some(plain) => {
+                    f.write_str(plain)?;
+                    f.write_str(if part.ends_with('"') { "\\\"" } else { "\\\\" })?;
+                }
+                None => f.write_str(part)?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// Says on stderr that the kill switch is thrown; a command that was asked for says so instead of doing nothing.
+fn refuse_disabled(status: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "watchdog: disabled: WATCHDOG_ENABLED is false");
+    ExitCode::from(status)
+}
+
+/// Takes log lines to stderr, for commands whose answer is on standard output.
+fn stderr_sink(bytes: &[u8]) -> io::Result<usize> {
+    io::stderr().write(bytes)
+}
