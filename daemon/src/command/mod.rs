@@ -21,6 +21,7 @@ use watchdog_core::watchdog::{Mode, Watchdog};
 use crate::event_loop::{Clock, EventLoop};
 use crate::log::{Log, Sink};
 use crate::settings::Settings;
+use crate::sys;
 use crate::tls::Tls;
 
 /// Exit status of an unknown command or flag (`EX_USAGE` of sysexits.h).
@@ -126,8 +127,9 @@ fn watchdog() -> MutexGuard<'static, Watchdog> {
 
 /// Draws a seed for the machine's generator from the operating system.
 fn seed() -> u64 {
-    // std keys its hash maps from the system's generator, and the hash of nothing shows that key.
-    RandomState::new().hash_one(0_u8)
+    // Early in a boot the kernel may not have randomness yet; std keys its hash maps all the same, as well as it can,
+    // and the hash of nothing shows that key.
+    sys::seed().unwrap_or_else(|_| RandomState::new().hash_one(0_u8))
 }
 
 /// Writes text into any output; a reader that is gone is no failure of ours.
