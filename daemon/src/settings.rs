@@ -55,7 +55,7 @@ impl Settings {
 
     /// Tells every variable's effective value and where it comes from, secrets masked.
     pub fn effective(&self, config: &Config, tell: &mut dyn FnMut(&str, &dyn std::fmt::Display, Origin)) {
-        config::effective(&self.pairs(), &self.facts(), config, tell);
+        config::effective(&self.pairs(), config, tell);
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -113,7 +113,7 @@ pub fn read_bounded(path: &str, bytes_max: usize) -> Result<Vec<u8>, FileFault> 
 fn variables() -> impl Iterator<Item = (String, String)> {
     env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
-        // What is not UTF-8 becomes a value that is faulty, and is told as such.
+        // What is not UTF-8 has its bad bytes replaced, and is judged as that.
         Some((name, value.to_string_lossy().into_owned()))
     })
 }
@@ -129,15 +129,14 @@ fn resolve((name, value): (String, String)) -> Found {
         _ => Found {
             name,
             value: Ok(value),
-            origin: Origin::Environment,
+            origin: Origin::Env,
         },
     }
 }
 
 fn read_value(path: &str) -> Result<String, FileFault> {
     let bytes = read_bounded(path, FILE_BYTES_MAX)?;
-    let text = String::from_utf8(bytes).map_err(|_| FileFault::Os(libc::EILSEQ))?;
-    Ok(text.trim().to_owned())
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 fn file_fault(error: &io::Error) -> FileFault {
@@ -161,7 +160,7 @@ mod tests {
         assert_eq!(read_bounded(path, 8).map(|bytes| bytes.len()), Ok(8));
         assert_eq!(read_bounded(path, 7), Err(FileFault::Os(libc::EFBIG)));
         fs::write(path, b"\xff\xfe").unwrap();
-        assert_eq!(read_value(path), Err(FileFault::Os(libc::EILSEQ)));
+        assert_eq!(read_value(path).as_deref(), Ok("\u{fffd}\u{fffd}"));
         fs::remove_file(path).unwrap();
         assert_eq!(read_value(path), Err(FileFault::NotFound));
         assert_eq!(read_value("/dev/zero"), Err(FileFault::Os(libc::EFBIG)));

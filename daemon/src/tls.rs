@@ -11,8 +11,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use rustls::client::{ClientConnection, Resumption};
+use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor};
+use rustls::sign::SigningKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore};
 use watchdog_core::net::{FileFault, TlsFault};
 
@@ -108,8 +110,11 @@ impl Tls {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
         roots.roots.append(&mut self.extra_roots);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let provider = CryptoProvider {
+            key_provider: &NoKeys,
+            ..rustls::crypto::ring::default_provider()
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -117,6 +122,16 @@ impl Tls {
         let config = Arc::new(config);
         self.config = Some(Arc::clone(&config));
         Ok(config)
+    }
+}
+
+/// Loads no private keys: we never show a certificate of our own, and what signs one stays out of the program.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General(String::new()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! `watchdog config`: the effective configuration, and every fault in it at once.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use watchdog_core::config::Origin;
+use watchdog_core::config::FaultKind;
 
 use super::{Text, watchdog};
 use crate::settings::Settings;
@@ -15,31 +15,23 @@ pub fn config() -> ExitCode {
     let mut watchdog = watchdog();
     let settings = Settings::read();
     let mut faults = 0_u32;
-    let mut tell = |fault: &dyn std::fmt::Display| {
-        faults = faults.saturating_add(1);
+    let mut tell = |fault: &dyn Display, kind: FaultKind| {
+        faults = faults.saturating_add(u32::from(kind != FaultKind::Notice));
         let _ = writeln!(io::stderr(), "{fault}");
     };
-    settings.parse(watchdog.config_mut(), &mut |fault| tell(fault));
+    settings.parse(watchdog.config_mut(), &mut |fault| tell(fault, fault.kind()));
     let ca_file = watchdog.config().ca_file.as_deref();
     if let Some(Err(fault)) = ca_file.map(|path| Tls::new().add_roots(path)) {
-        tell(&fault);
+        tell(&fault, FaultKind::Fault);
     }
     let mut out = Text(BufWriter::new(io::stdout()));
     settings.effective(watchdog.config(), &mut |name, value, origin| {
-        let _ = writeln!(out, "{name}={value}  # {}", word(origin));
+        let _ = writeln!(out, "{name}={value}  # {}", origin.as_str());
     });
     let _ = out.0.flush();
     if faults == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-const fn word(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Environment => "env",
-        Origin::File => "file",
-        Origin::Default => "default",
     }
 }

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use watchdog_core::config::FaultKind;
 use watchdog_core::net::Level;
 use watchdog_core::watchdog::{Mode, Watchdog};
 
@@ -157,7 +158,7 @@ fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
     let mut watchdog = watchdog();
     let mut faults = Vec::new();
     Settings::read().parse(watchdog.config_mut(), &mut |fault| {
-        faults.push((Level::Error, fault.to_string()));
+        faults.push((level_of(fault.kind()), fault.to_string()));
     });
     let mut tls = Tls::new();
     if let Some(Err(fault)) = watchdog
@@ -175,7 +176,9 @@ fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
             &format_args!("event=config_fault detail={}", Quoted(fault)),
         );
         event_loop.log().flush(clock.now());
-        watchdog.note_fault(fault);
+        if *level < Level::Info {
+            watchdog.note_fault(fault);
+        }
     }
     watchdog.start(clock.now(), seed(), mode);
     Ok(Started {
@@ -183,6 +186,15 @@ fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
         event_loop,
         tls,
     })
+}
+
+/// How much a line about the configuration matters.
+const fn level_of(kind: FaultKind) -> Level {
+    match kind {
+        FaultKind::Fault => Level::Error,
+        FaultKind::Unknown => Level::Warn,
+        FaultKind::Notice => Level::Info,
+    }
 }
 
 /// Opens the loop.

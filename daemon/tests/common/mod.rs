@@ -43,11 +43,6 @@ impl Running {
         }
     }
 
-    /// Tells whether the program still runs.
-    pub fn is_alive(&mut self) -> bool {
-        self.0.try_wait().expect("it is our child").is_none()
-    }
-
     /// Waits until the program sleeps with its signals taken over: from then on it can be told to end.
     pub fn wait_until_ready(&mut self) {
         wait_for("signals taken over", || {
