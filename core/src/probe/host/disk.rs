@@ -7,6 +7,7 @@ use super::call::Missing;
 use super::figure::{Hundredths, Verdict};
 use super::judge::{Judge, limit};
 use crate::config::DiskPath;
+use crate::limits::DISK_PATHS_MAX;
 use crate::net::FileSystem;
 use crate::signal::Kind;
 use crate::text::Subject;
@@ -15,7 +16,7 @@ impl<'a> Judge<'a> {
     /// Judges every path of the configuration.
     pub(super) fn disks(&mut self) {
         let config = self.config;
-        for (place, path) in config.disk_paths.iter().enumerate() {
+        for (place, path) in (0..DISK_PATHS_MAX).zip(&config.disk_paths) {
             let subject = Subject::new(&path.shown);
             self.usage(place, &subject);
             self.read_only(place, &subject);
@@ -120,7 +121,7 @@ impl<'a> Judge<'a> {
             (figures.device != 0).then_some(figures.device)
         };
         let own = device(place)?;
-        let earlier = self.config.disk_paths.iter().enumerate().take(place);
+        let earlier = (0..place).zip(&self.config.disk_paths);
         earlier
             .filter(|(earlier, _)| device(*earlier) == Some(own))
             .map(|(_, path)| path)
@@ -171,7 +172,7 @@ impl<'a> Judge<'a> {
     fn twin_by_mount(&self, place: usize) -> Option<&'a DiskPath> {
         let mounts = &self.host.mounts;
         let own = mounts.of(place).device;
-        let earlier = self.config.disk_paths.iter().enumerate().take(place);
+        let earlier = (0..place).zip(&self.config.disk_paths);
         earlier
             .filter(|(earlier, _)| mounts.of(*earlier).is_known() && mounts.of(*earlier).device == own)
             .map(|(_, path)| path)

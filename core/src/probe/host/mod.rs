@@ -158,10 +158,8 @@ impl Host {
             return None;
         }
         let mounts = &self.mounts;
-        let (place, path) = self
-            .paths
-            .iter_mut()
-            .enumerate()
+        let (place, path) = (0..DISK_PATHS_MAX)
+            .zip(&mut self.paths)
             .filter(|(_, path)| path.call == Call::Wanted)
             .min_by_key(|(place, path)| (path.was_late, mounts.of(*place).is_network()))?;
         path.call.ask(tick);

@@ -120,7 +120,7 @@ impl Mounts {
     /// Ends a line, and the text: a last line without its end counts.
     pub(super) fn end(&mut self) {
         if self.reader.field == Field::Super {
-            for (place, found) in self.found.iter_mut().enumerate() {
+            for (place, found) in (0..DISK_PATHS_MAX).zip(&mut self.found) {
                 // The longest mount point that holds the path; of equal ones the last, for it covers the others.
                 if self.reader.point.holds(place) && self.reader.point.bytes >= found.point_bytes {
                     *found = self.reader.mount();
@@ -355,7 +355,7 @@ impl Point {
     fn compare(&mut self, paths: &[DiskPath], byte: u8) {
         self.bytes = self.bytes.saturating_add(1);
         self.last = byte;
-        for (place, path) in paths.iter().enumerate().take(DISK_PATHS_MAX) {
+        for (place, path) in (0..DISK_PATHS_MAX).zip(paths) {
             if let Some(compared) = self.compared.get_mut(place) {
                 match step(path.path.as_bytes(), *compared) {
                     Some((expected, next)) if expected == byte => *compared = next,
@@ -373,7 +373,7 @@ impl Point {
         let held = u16::try_from(paths.len()).unwrap_or(u16::MAX);
         // Places without a path are held by no mount.
         self.differs |= u16::MAX.checked_shl(u32::from(held)).unwrap_or(0);
-        for (place, path) in paths.iter().enumerate().take(DISK_PATHS_MAX) {
+        for (place, path) in (0..DISK_PATHS_MAX).zip(paths) {
             let compared = self.compared.get(place).copied().unwrap_or(0);
             let next = step(path.path.as_bytes(), compared);
             if self.last != b'/' && next.is_some_and(|(byte, _)| byte != b'/') {

@@ -559,3 +559,62 @@ fn a_discovered_name_of_any_length_fits() {
 fn the_probe_is_small() {
     assert!(size_of::<Host>() < 4096, "{}", size_of::<Host>());
 }
+
+/// Whatever the texts hold, nothing panics, and how they are cut into parts changes nothing: 2,000 times the texts of a
+/// host, damaged, read whole and read in pieces.
+#[test]
+fn damaged_texts_are_read_alike_whole_and_in_pieces() {
+    let mut config = config(&["/", "/nfs/x", "/data"]);
+    config.mem_available_min = Some(Percent(5.0));
+    config.swap_max = Some(Percent(80.0));
+    config.load_max = Some(1.0);
+    config.fd_max = Some(Percent(90.0));
+    config.pressure_io_max = Some(Percent(10.0));
+    let sound = [
+        (HostFile::MountInfo, MOUNTINFO),
+        (HostFile::MemInfo, MEMINFO),
+        (HostFile::LoadAvg, "0.16 0.11 0.07 2/99 7266\n"),
+        (HostFile::Stat, "cpu 1\ncpu0 1\ncpu1 1\nintr 5 6\n"),
+        (HostFile::FileNr, "639\t0\t2466177\n"),
+        (
+            HostFile::PressureIo,
+            "some avg60=1.68\nfull avg10=0.36 avg60=0.06\n",
+        ),
+    ];
+    let mut random = crate::random::Random::new(3);
+    let unharmed = found(&one_tick(&config, &sound), at(1), &config);
+    let mut differed = 0;
+    for round in 0..2_000 {
+        let mut whole = Host::new();
+        let mut pieces = Host::new();
+        for host in [&mut whole, &mut pieces] {
+            host.begin_tick(at(0), &config);
+            while let Some(Want::File(_)) = host.next() {}
+        }
+        for (file, text) in sound {
+            let mut text = text.as_bytes().to_vec();
+            for _ in 0..random.below(4) {
+                let place = usize::try_from(random.below(text.len() as u64)).expect("small");
+                match random.below(3) {
+                    0 => text[place] = random.draw().to_le_bytes()[0],
+                    1 => drop(text.remove(place)),
+                    _ => text.insert(place, b" \n0:9-\\/"[(random.draw() & 7) as usize]),
+                }
+            }
+            whole.file_part(&config, file, &text);
+            whole.file_end(file, Ok(()));
+            let mut rest = text.as_slice();
+            while !rest.is_empty() {
+                let bytes = usize::try_from(random.below(9)).expect("small").min(rest.len());
+                let (part, after) = rest.split_at(bytes);
+                pieces.file_part(&config, file, part);
+                rest = after;
+            }
+            pieces.file_end(file, Ok(()));
+        }
+        let seen = found(&whole, at(1), &config);
+        assert_eq!(seen, found(&pieces, at(1), &config), "round {round}");
+        differed += usize::from(seen != unharmed);
+    }
+    assert!(differed > 100, "the damage did nothing");
+}
