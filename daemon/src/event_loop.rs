@@ -22,7 +22,7 @@ use watchdog_core::watchdog::Watchdog;
 use crate::connection::{Connections, Progress};
 use crate::host_files::{self, HostFiles};
 use crate::log::Log;
-use crate::resolver::{Family, Port, Resolver};
+use crate::resolver::{Family, Port, Resolver, Unchanged};
 use crate::sys::Signals;
 use crate::tls::Tls;
 
@@ -144,8 +144,10 @@ impl EventLoop {
     }
 
     /// Serves the machine until a signal comes, it has finished, or `until` is reached.
-    pub fn run(&mut self, watchdog: &mut Watchdog, tls: Tls, until: Option<Instant>) -> Ended {
-        let proc = watchdog.config().host.proc.clone();
+    pub fn run(&mut self, watchdog: &mut Watchdog<'_>, tls: Tls, until: Option<Instant>) -> Ended {
+        let proc = watchdog
+            .config()
+            .map_or("/proc", |config| config.host.proc.as_str());
         let mut buffer = vec![0; BUFFER_BYTES];
         self.hands.connections = Connections::new(tls);
         match Waker::new(self.poll.registry(), WAKER) {
@@ -155,7 +157,7 @@ impl EventLoop {
         let mut now = self.clock.now();
         self.tell(watchdog, now, Input::Wall(Clock::wall()));
         let ended = loop {
-            let rest = self.work(watchdog, now, &proc, &mut buffer);
+            let rest = self.work(watchdog, now, proc, &mut buffer);
             self.hands.log.flush(now);
             if self.signalled {
                 break Ended::Signalled;
@@ -216,7 +218,7 @@ impl EventLoop {
     }
 
     /// Does what can be done without waiting, within the turn's bounds, and tells what is left.
-    fn work(&mut self, watchdog: &mut Watchdog, now: Instant, proc: &str, buffer: &mut [u8]) -> Rest {
+    fn work(&mut self, watchdog: &mut Watchdog<'_>, now: Instant, proc: &str, buffer: &mut [u8]) -> Rest {
         let mut brought = [0_usize; CONNECTIONS_MAX];
         let mut rest = Rest::Nothing;
         for pass in 0..PASSES_MAX {
@@ -242,7 +244,7 @@ impl EventLoop {
     /// Serves one slot until it has nothing more or its budget is used up.
     fn serve(
         &mut self,
-        watchdog: &mut Watchdog,
+        watchdog: &mut Watchdog<'_>,
         now: Instant,
         slot: usize,
         brought: &mut usize,
@@ -272,23 +274,30 @@ impl EventLoop {
         Rest::Work
     }
 
-    fn read_files(&mut self, watchdog: &mut Watchdog, now: Instant, proc: &str) {
+    fn read_files(&mut self, watchdog: &mut Watchdog<'_>, now: Instant, proc: &str) {
         // Files asked for while these are read have their turn at the next look.
         for file in std::mem::take(&mut self.hands.files) {
+            if self.hands.unchanged.check(file) {
+                self.tell(watchdog, now, Input::FileUnchanged(file));
+                continue;
+            }
             let result = host_files::read_file(file, proc, &mut |part| {
                 self.tell(watchdog, now, Input::FilePart(file, part));
             });
+            if result.is_err() {
+                self.hands.unchanged.forget(file);
+            }
             self.tell(watchdog, now, Input::FileEnd(file, result));
         }
     }
 
-    fn take_file_systems(&mut self, watchdog: &mut Watchdog, now: Instant) {
+    fn take_file_systems(&mut self, watchdog: &mut Watchdog<'_>, now: Instant) {
         while let Some((index, result)) = self.hands.host_files.as_mut().and_then(HostFiles::results) {
             self.tell(watchdog, now, Input::FileSystem(index, result));
         }
     }
 
-    fn take_datagrams(&mut self, watchdog: &mut Watchdog, now: Instant, buffer: &mut [u8]) -> Rest {
+    fn take_datagrams(&mut self, watchdog: &mut Watchdog<'_>, now: Instant, buffer: &mut [u8]) -> Rest {
         let mut left = DATAGRAMS_MAX;
         for family in Family::ALL {
             while let Some((from, bytes)) = self.hands.resolver.receive(family, buffer) {
@@ -304,7 +313,7 @@ impl EventLoop {
     }
 
     /// Tells the machine one thing and does all that it then wishes.
-    fn tell(&mut self, watchdog: &mut Watchdog, now: Instant, input: Input<'_>) {
+    fn tell(&mut self, watchdog: &mut Watchdog<'_>, now: Instant, input: Input<'_>) {
         watchdog.handle(now, input);
         while let Some(output) = watchdog.poll(now) {
             self.hands.perform(self.poll.registry(), output);
@@ -320,6 +329,7 @@ struct Hands {
     host_files: Option<HostFiles>,
     /// Files that are asked for and not read yet.
     files: Vec<HostFile>,
+    unchanged: Unchanged,
     failures: Failures,
 }
 
@@ -331,6 +341,7 @@ impl Hands {
             resolver: Resolver::new(),
             host_files: None,
             files: Vec::new(),
+            unchanged: Unchanged::default(),
             failures: Failures::default(),
         }
     }
@@ -360,6 +371,7 @@ impl Hands {
                 }
             }
             Output::Log(level, line) => self.log.push(level, line),
+            Output::Event(line) => self.log.push_event(line),
         }
     }
 
@@ -393,14 +405,12 @@ impl Failures {
     fn count(&mut self, call: &str, error: &io::Error, log: &mut Log) {
         self.count = self.count.saturating_add(1);
         if self.count.is_power_of_two() {
-            log.say(
-                Level::Warn,
-                &format_args!(
-                    "event=call_failed call={call} error={} count={}",
-                    Number(error.raw_os_error()),
-                    self.count
-                ),
-            );
+            let mut line = log.line(Level::Warn);
+            line.pair("event", "call_failed")
+                .pair("call", call)
+                .pair("error", Number(error.raw_os_error()))
+                .pair("count", self.count);
+            log.push(Level::Warn, line.as_str());
         }
     }
 }

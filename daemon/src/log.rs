@@ -7,17 +7,15 @@
 //! program before a pipe that nobody reads and one that is closed.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 
+use watchdog_core::logfmt::Line;
 use watchdog_core::net::Level;
 use watchdog_core::time::{Instant, Millis, Utc};
 
 /// Bytes that wait for standard output at most. 16 KiB: a start with every variable faulty fits, and it is a quarter of
 /// what the kernel's own pipe holds.
 pub const RING_BYTES: usize = 16 * 1024;
-/// Bytes of one line of our own, its end included.
-const LINE_BYTES: usize = 512;
 /// First wait before a pipe that took nothing is tried again; doubled up to [`RETRY_MAX`].
 const RETRY_FIRST: Millis = Millis::from_millis(20);
 /// Longest wait before a pipe is tried again: once a second costs nothing, and a reader that is back has its lines soon.
@@ -77,16 +75,14 @@ impl Log {
         }
     }
 
-    /// Lays a line of the daemon's own into the ring: time and level in front of `text`.
-    pub fn say(&mut self, level: Level, text: &dyn std::fmt::Display) {
-        let mut line = heapless::String::<LINE_BYTES>::new();
-        // A line that is longer than its bound is cut there: half of a known text beats none.
-        let _ = watchdog_core::text::Cut::new(&mut line).write_fmt(format_args!(
-            "ts={} level={} {text}",
-            self.wall,
-            level.as_str()
-        ));
-        self.push(level, &line);
+    /// Lays one line into the ring whatever its level: an event is what all this is for.
+    pub fn push_event(&mut self, line: &str) {
+        self.push(Level::Error, line);
+    }
+
+    /// Begins a line of the daemon's own, to be handed to [`Log::push`].
+    pub fn line(&self, level: Level) -> Line {
+        Line::new(self.wall, level)
     }
 
     /// Writes what standard output takes now.
@@ -137,14 +133,13 @@ impl Log {
         if self.dropped == 0 || self.account.is_some() {
             return;
         }
-        let mut line = heapless::String::<LINE_BYTES>::new();
-        let written = write!(
-            line,
-            "ts={} level=warn event=log_dropped lines={}",
-            self.wall, self.dropped
-        );
+        let mut line = self.line(Level::Warn);
+        let line = line
+            .pair("event", "log_dropped")
+            .pair("lines", self.dropped)
+            .as_str();
         let needed = line.len().saturating_add(1).saturating_add(bytes);
-        if written.is_ok() && self.ring.len().saturating_add(needed) <= RING_BYTES && self.append(&line) {
+        if self.ring.len().saturating_add(needed) <= RING_BYTES && self.append(line) {
             self.account = Some((self.dropped, self.ring.len()));
             self.dropped = 0;
         }

@@ -4,11 +4,15 @@
 //! the stub says that no question is under way. It must never look into a datagram: whether one is an answer is the
 //! stub's to say. Limits: one datagram a call, as long as the caller's buffer. Tests: beside the code, over loopback.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use std::os::unix::fs::MetadataExt as _;
+
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
+use watchdog_core::net::HostFile;
 
 /// The address family of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +128,50 @@ pub enum Port {
     Fresh,
 }
 
+/// The stamp of a file: where it lies, how long it is, and when it was written.
+type Stamp = (u64, u64, u64, i64, i64);
+
+/// Remembers the resolver's files as they were when they were last read, so that only a change is read again.
+#[derive(Debug, Default)]
+pub struct Unchanged {
+    hosts: Option<Stamp>,
+    resolv_conf: Option<Stamp>,
+}
+
+impl Unchanged {
+    /// Tells whether a file is the same as at the last call; other files than the resolver's never are.
+    pub fn check(&mut self, file: HostFile) -> bool {
+        let (known, path) = match file {
+            HostFile::Hosts => (&mut self.hosts, "/etc/hosts"),
+            HostFile::ResolvConf => (&mut self.resolv_conf, "/etc/resolv.conf"),
+            _ => return false,
+        };
+        let before = *known;
+        *known = stamp(path);
+        before.is_some() && *known == before
+    }
+
+    /// Forgets a file that could not be read after all.
+    pub fn forget(&mut self, file: HostFile) {
+        match file {
+            HostFile::Hosts => self.hosts = None,
+            HostFile::ResolvConf => self.resolv_conf = None,
+            _ => {}
+        }
+    }
+}
+
+fn stamp(path: &str) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some((
+        found.dev(),
+        found.ino(),
+        found.len(),
+        found.mtime(),
+        found.mtime_nsec(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,5 +212,15 @@ mod tests {
         let mut resolver = Resolver::new();
         resolver.note_ready(Family::V6);
         assert_eq!(resolver.receive(Family::V6, &mut [0; 8]), None);
+    }
+
+    #[test]
+    fn a_file_is_unchanged_from_the_second_look_on_and_never_one_that_is_not_the_resolvers() {
+        let mut unchanged = Unchanged::default();
+        assert!(!unchanged.check(HostFile::Hosts));
+        assert!(unchanged.check(HostFile::Hosts));
+        unchanged.forget(HostFile::Hosts);
+        assert!(!unchanged.check(HostFile::Hosts));
+        assert!(!unchanged.check(HostFile::MemInfo) && !unchanged.check(HostFile::MemInfo));
     }
 }

@@ -18,6 +18,9 @@ use crate::sys;
 /// (`/dev/zero`, a log) ends here.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of the mounts in which the container's id is looked for. 1 MiB: a container has some dozens of mounts.
+const MOUNTS_BYTES_MAX: usize = 1024 * 1024;
+
 const PREFIX: &str = "WATCHDOG_";
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
@@ -85,6 +88,40 @@ pub fn is_enabled() -> bool {
         value.to_string_lossy().trim().to_ascii_lowercase().as_str(),
         "false" | "0" | "no" | "off"
     )
+}
+
+/// Tells the id of the container that this process runs in, if it does: the engine binds its own copies of three files
+/// of `/etc` into each container, from a folder that is called like it.
+pub fn own_container() -> Option<[u8; 32]> {
+    let mounts = read_bounded("/proc/self/mountinfo", MOUNTS_BYTES_MAX).ok()?;
+    own_container_in(std::str::from_utf8(&mounts).ok()?)
+}
+
+/// Looks into the text of mountinfo: field 4 is where in its file system a mount begins, field 5 where it is mounted.
+fn own_container_in(mounts: &str) -> Option<[u8; 32]> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (root, mount) = (fields.next()?, fields.next()?);
+        let is_bound = matches!(mount, "/etc/hostname" | "/etc/hosts" | "/etc/resolv.conf");
+        let (_, id) = root.rsplit_once("/containers/").filter(|_| is_bound)?;
+        hex(id.split('/').next()?)
+    })
+}
+
+/// Reads 64 hexadecimal digits.
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != bytes.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        if !pair.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Reads a file of at most so many bytes, without waiting for anyone to write it.
@@ -165,5 +202,19 @@ mod tests {
         assert_eq!(read_value(path), Err(FileFault::NotFound));
         assert_eq!(read_value("/dev/zero"), Err(FileFault::Os(libc::EFBIG)));
         assert_eq!(read_value("/"), Err(FileFault::Os(libc::EISDIR)));
+    }
+
+    #[test]
+    fn the_containers_id_is_read_from_the_files_that_the_engine_binds_and_from_nothing_else() {
+        let id = "0123456789abcdef".repeat(4);
+        let bound = format!("717 689 8:1 /docker/containers/{id}/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n");
+        let found = own_container_in(&bound).unwrap();
+        assert_eq!((found[0], found[7], found[31]), (0x01, 0xef, 0xef));
+        // On the host the engine's own mounts name containers too.
+        let shm = format!("90 28 0:50 / /var/lib/docker/containers/{id}/mounts/shm rw - tmpfs shm rw\n");
+        assert_eq!(own_container_in(&shm), None);
+        assert_eq!(own_container_in(&bound.replace("0123", "+123")), None);
+        assert_eq!(own_container_in(&bound.replace("0123", "")), None);
+        assert_eq!(own_container_in("short\n\n1 2 3\n"), None);
     }
 }

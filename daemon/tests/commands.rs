@@ -49,7 +49,10 @@ fn the_daemon_ends_with_status_0_within_a_second_of_sigterm() {
     let mut running = Running(watchdog().stdout(Stdio::null()).spawn().expect("it starts"));
     running.wait_until_ready();
     let (status, took) = running.terminate();
-    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+    assert!(
+        status.success() && took < Duration::from_secs(1),
+        "{status} after {took:?}"
+    );
 }
 
 #[test]
@@ -84,7 +87,10 @@ fn the_kill_switch_opens_nothing_says_so_and_still_answers_sigterm() {
             .count();
         assert_eq!(sockets, 0);
         let (status, took) = running.terminate();
-        assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+        assert!(
+            status.success() && took < Duration::from_secs(1),
+            "{status} after {took:?}"
+        );
         let mut rest = String::new();
         stdout.read_to_string(&mut rest).expect("text");
         assert_eq!(rest, "", "it says one line");
@@ -119,10 +125,15 @@ fn config_tells_where_each_value_is_from_and_fails_for_any_fault() {
     let text = String::from_utf8_lossy(&good.stdout);
     let line = |name: &str| {
         let found = text.lines().find(|line| line.starts_with(&format!("{name}=")));
-        found.unwrap_or_else(|| panic!("{name} is missing in {text}")).to_owned()
+        found
+            .unwrap_or_else(|| panic!("{name} is missing in {text}"))
+            .to_owned()
     };
     assert_eq!(line("WATCHDOG_INTERVAL"), "WATCHDOG_INTERVAL=30s  # env");
-    assert_eq!(line("WATCHDOG_ORCH_URL"), "WATCHDOG_ORCH_URL=http://127.0.0.1:8500/metrics  # file");
+    assert_eq!(
+        line("WATCHDOG_ORCH_URL"),
+        "WATCHDOG_ORCH_URL=http://127.0.0.1:8500/metrics  # file"
+    );
     assert!(line("WATCHDOG_COOLDOWN").ends_with("  # default"));
     assert_eq!(String::from_utf8_lossy(&good.stderr), "");
     assert!(good.status.success());
@@ -136,7 +147,15 @@ fn config_tells_where_each_value_is_from_and_fails_for_any_fault() {
         .expect("it starts");
     assert_eq!(bad.status.code(), Some(1));
     let faults = String::from_utf8_lossy(&bad.stderr);
-    for name in ["WATCHDOG_INTERVAL", "WATCHDOG_CA_FILE", "WATCHDOG_INTREVAL", "WATCHDOG_ORCH_URL"] {
-        assert!(faults.lines().any(|line| line.starts_with(name)), "{name} is missing in {faults}");
+    for name in [
+        "WATCHDOG_INTERVAL",
+        "WATCHDOG_CA_FILE",
+        "WATCHDOG_INTREVAL",
+        "WATCHDOG_ORCH_URL",
+    ] {
+        assert!(
+            faults.lines().any(|line| line.starts_with(name)),
+            "{name} is missing in {faults}"
+        );
     }
 }

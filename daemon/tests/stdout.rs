@@ -26,7 +26,12 @@ fn is_alive(running: &mut Running) -> bool {
 
 fn cpu_ticks(running: &Running) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.0.id())).expect("it runs");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
 }
 
@@ -51,10 +56,16 @@ fn a_pipe_that_nobody_reads_stops_nothing_and_the_drops_are_told_once_it_is_read
         text.contains("event=log_dropped lines=") && text.ends_with('\n')
     });
     assert!(text.len() < 200_000, "{} bytes", text.len());
-    assert!(text.lines().all(|line| line.starts_with("ts=")), "a line is not whole");
+    assert!(
+        text.lines().all(|line| line.starts_with("ts=")),
+        "a line is not whole"
+    );
 
     let (status, took) = running.terminate();
-    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+    assert!(
+        status.success() && took < Duration::from_secs(1),
+        "{status} after {took:?}"
+    );
 }
 
 #[test]
@@ -64,7 +75,10 @@ fn sigterm_is_answered_while_the_pipe_is_full() {
     running.wait_until_ready();
     thread::sleep(Duration::from_millis(500));
     let (status, took) = running.terminate();
-    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+    assert!(
+        status.success() && took < Duration::from_secs(1),
+        "{status} after {took:?}"
+    );
 }
 
 #[test]
@@ -80,12 +94,18 @@ fn a_closed_pipe_stops_nothing() {
     assert!(is_alive(&mut running));
     assert!(cpu_ticks(&running) - before < 20, "it spins before a closed pipe");
     let (status, took) = running.terminate();
-    assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+    assert!(
+        status.success() && took < Duration::from_secs(1),
+        "{status} after {took:?}"
+    );
 }
 
 #[test]
 fn a_device_that_is_full_or_a_descriptor_that_is_closed_stops_nothing() {
-    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
     let mut running = Running(talkative().stdout(full).spawn().expect("it starts"));
     running.wait_until_ready();
     let (status, _) = running.terminate();

@@ -26,19 +26,15 @@ pub fn check(format: Format) -> ExitCode {
         Ok(started) => started,
         Err(_) => return ExitCode::from(EXIT_NOTHING),
     };
-    let until = clock.now().after(started.watchdog.config().timeout).after(SLACK);
-    let ended = started
-        .event_loop
-        .run(&mut started.watchdog, started.tls, Some(until));
-    if ended == Ended::Signalled {
+    let until = clock.now().after(started.config.timeout).after(SLACK);
+    if started.run(Some(until)) == Ended::Signalled {
         return ExitCode::from(EXIT_NOTHING);
     }
     let mut out = Text(BufWriter::new(io::stdout()));
-    let now = clock.now();
     let _ = match format {
-        Format::Table => status::write_table(&started.watchdog, now, &mut out),
-        Format::Json => status::write_json(&started.watchdog, now, &mut out),
+        Format::Table => status::write_table(&started.watchdog, &mut out),
+        Format::Json => status::write_json(&started.watchdog, clock.now(), &mut out),
     };
     let _ = out.0.flush();
-    ExitCode::from(started.watchdog.exit_status())
+    ExitCode::from(status::exit_status(&started.watchdog))
 }

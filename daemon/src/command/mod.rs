@@ -15,13 +15,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use watchdog_core::config::FaultKind;
+use watchdog_core::config::{Config, FaultKind};
 use watchdog_core::net::Level;
+use watchdog_core::time::Instant;
 use watchdog_core::watchdog::{Mode, Watchdog};
 
-use crate::event_loop::{Clock, EventLoop};
+use crate::event_loop::{Clock, Ended, EventLoop};
 use crate::log::{Log, Sink};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::sys;
 use crate::tls::Tls;
 
@@ -41,7 +42,9 @@ All configuration is in environment variables, WATCHDOG_*; `watchdog config` lis
 ";
 
 /// The one machine. Its tables are fixed and large, so it lives where zeroes cost nothing and is never moved.
-static WATCHDOG: Mutex<Watchdog> = Mutex::new(Watchdog::new());
+static WATCHDOG: Mutex<Watchdog<'static>> = Mutex::new(Watchdog::new());
+/// The one configuration, for the same reason.
+static CONFIG: Mutex<Config> = Mutex::new(Config::EMPTY);
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +124,9 @@ impl Command {
     }
 }
 
-/// Gives the machine. There is one thread, so it is always free.
-fn watchdog() -> MutexGuard<'static, Watchdog> {
-    WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner)
+/// Gives what lives as long as the program. There is one thread, so it is always free.
+fn own<T>(place: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Draws a seed for the machine's generator from the operating system.
@@ -144,9 +147,17 @@ impl<W: Write> fmt::Write for Text<W> {
 
 /// What is ready to run: the machine, configured and started, and the loop.
 struct Started {
-    watchdog: MutexGuard<'static, Watchdog>,
+    watchdog: MutexGuard<'static, Watchdog<'static>>,
+    config: &'static Config,
     event_loop: EventLoop,
     tls: Tls,
+}
+
+impl Started {
+    fn run(&mut self, until: Option<Instant>) -> Ended {
+        let tls = std::mem::replace(&mut self.tls, Tls::new());
+        self.event_loop.run(&mut self.watchdog, tls, until)
+    }
 }
 
 /// Reads the configuration, tells its faults, and starts the machine.
@@ -155,34 +166,38 @@ struct Started {
 ///
 /// The exit status if the system gives not even what every loop needs; the reason is on stderr.
 fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
-    let mut watchdog = watchdog();
+    // Read from now on, never written again; it stays locked as long as the program runs.
+    let config = Box::leak(Box::new(own(&CONFIG)));
     let mut faults = Vec::new();
-    Settings::read().parse(watchdog.config_mut(), &mut |fault| {
+    Settings::read().parse(config, &mut |fault| {
         faults.push((level_of(fault.kind()), fault.to_string()));
     });
+    let config: &'static Config = config;
     let mut tls = Tls::new();
-    if let Some(Err(fault)) = watchdog
-        .config()
-        .ca_file
-        .as_deref()
-        .map(|path| tls.add_roots(path))
-    {
+    if let Some(Err(fault)) = config.ca_file.as_deref().map(|path| tls.add_roots(path)) {
         faults.push((Level::Error, fault.to_string()));
     }
-    let mut event_loop = event_loop(clock, watchdog.config().log, sink)?;
+    let mut event_loop = event_loop(clock, config.log, sink)?;
+    let mut watchdog = own(&WATCHDOG);
     for (level, fault) in &faults {
-        event_loop.log().say(
+        let log = event_loop.log();
+        let mut line = log.line(*level);
+        log.push(
             *level,
-            &format_args!("event=config_fault detail={}", Quoted(fault)),
+            line.pair("event", "config").pair("detail", fault).as_str(),
         );
-        event_loop.log().flush(clock.now());
+        log.flush(clock.now());
         if *level < Level::Info {
-            watchdog.note_fault(fault);
+            watchdog.note_fault(format_args!("{fault}"));
         }
     }
-    watchdog.start(clock.now(), seed(), mode);
+    if let Some(id) = settings::own_container() {
+        watchdog.set_own_container(id);
+    }
+    watchdog.start(clock.now(), config, seed(), mode);
     Ok(Started {
         watchdog,
+        config,
         event_loop,
         tls,
     })
@@ -209,25 +224,6 @@ fn event_loop(clock: Clock, level: Level, sink: Sink) -> Result<EventLoop, ExitC
         let _ = writeln!(io::stderr(), "watchdog: cannot start: {error}");
         ExitCode::FAILURE
     })
-}
-
-/// A value of a logfmt line: in quotes, with quotes and backslashes escaped.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        for part in self.0.split_inclusive(['"', '\\']) {
-            match part.strip_suffix(['"', '\\']) {
-                Some(plain) => {
-                    f.write_str(plain)?;
-                    f.write_str(if part.ends_with('"') { "\\\"" } else { "\\\\" })?;
-                }
-                None => f.write_str(part)?,
-            }
-        }
-        f.write_str("\"")
-    }
 }
 
 /// Says on stderr that the kill switch is thrown; a command that was asked for says so instead of doing nothing.

@@ -1,13 +1,13 @@
 //! `watchdog notify-test`: one message through every channel, and what each answered.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use watchdog_core::status;
 use watchdog_core::time::Millis;
 use watchdog_core::watchdog::Mode;
 
-use super::{Text, refuse_disabled, start, stderr_sink};
+use super::{refuse_disabled, start, stderr_sink};
 use crate::event_loop::{Clock, Ended};
 use crate::settings;
 
@@ -27,14 +27,9 @@ pub fn notify_test() -> ExitCode {
         Err(_) => return ExitCode::from(EXIT_UNDELIVERED),
     };
     let until = clock.now().after(PATIENCE);
-    let ended = started
-        .event_loop
-        .run(&mut started.watchdog, started.tls, Some(until));
-    if ended == Ended::Signalled {
+    if started.run(Some(until)) == Ended::Signalled {
         return ExitCode::from(EXIT_UNDELIVERED);
     }
-    let mut out = Text(BufWriter::new(io::stdout()));
-    let _ = status::write_notify_report(&started.watchdog, &mut out);
-    let _ = out.0.flush();
-    ExitCode::from(started.watchdog.exit_status())
+    let _ = writeln!(io::stdout(), "{}", started.watchdog.report().trim_end());
+    ExitCode::from(status::exit_status(&started.watchdog))
 }

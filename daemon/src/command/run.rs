@@ -19,7 +19,7 @@ pub fn run() -> ExitCode {
     }
     match start(clock, Mode::Run, sys::write_stdout) {
         Ok(mut started) => {
-            let _ = started.event_loop.run(&mut started.watchdog, started.tls, None);
+            let _ = started.run(None);
             ExitCode::SUCCESS
         }
         Err(status) => status,
@@ -30,10 +30,11 @@ pub fn run() -> ExitCode {
 fn idle(clock: Clock) -> ExitCode {
     match event_loop(clock, Level::Info, sys::write_stdout) {
         Ok(mut event_loop) => {
-            event_loop.log().say(
-                Level::Info,
-                &"event=disabled detail=\"WATCHDOG_ENABLED is false\"",
-            );
+            let log = event_loop.log();
+            let mut line = log.line(Level::Info);
+            line.pair("event", "disabled")
+                .pair("detail", "WATCHDOG_ENABLED is false");
+            log.push(Level::Info, line.as_str());
             event_loop.idle();
             ExitCode::SUCCESS
         }
