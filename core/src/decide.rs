@@ -71,7 +71,10 @@ struct Changes {
 }
 
 impl Changes {
-    const NONE: Self = Self { at: [Instant::ZERO; FLAP_CHANGES_MAX], count: 0 };
+    const NONE: Self = Self {
+        at: [Instant::ZERO; FLAP_CHANGES_MAX],
+        count: 0,
+    };
 
     /// Notes a change and tells how many there are inside the window that ends now.
     fn note(&mut self, now: Instant, window: Millis) -> u8 {
@@ -87,7 +90,12 @@ impl Changes {
     }
 
     fn inside(&self, now: Instant, window: Millis) -> u8 {
-        let recent = self.at.iter().take(usize::from(self.count)).filter(|at| now.since(**at) <= window).count();
+        let recent = self
+            .at
+            .iter()
+            .take(usize::from(self.count))
+            .filter(|at| now.since(**at) <= window)
+            .count();
         u8::try_from(recent).unwrap_or(u8::MAX)
     }
 }
@@ -193,7 +201,9 @@ impl State {
     fn resolve(&mut self, now: Instant) -> Event {
         self.firing = false;
         self.streak = 0;
-        Event::Resolved { lasted: now.since(self.fired_at) }
+        Event::Resolved {
+            lasted: now.since(self.fired_at),
+        }
     }
 
     fn start_reminders(&mut self, now: Instant, policy: &Policy) {
@@ -208,7 +218,9 @@ impl State {
         }
         self.reminder_gap = self.reminder_gap.times(2).min(REMINDER_GAP_MAX);
         self.reminder_at = now.after(self.reminder_gap);
-        Some(Event::StillFiring { lasted: now.since(self.fired_at) })
+        Some(Event::StillFiring {
+            lasted: now.since(self.fired_at),
+        })
     }
 
     /// A change has happened: it may be the one that makes it flap.
@@ -243,7 +255,12 @@ impl State {
 /// `now` never goes back; if it does, no time has passed. The policy may differ from call to call: a fact of the engine
 /// comes with `Raise::Ticks(1)`.
 #[must_use]
-pub fn decide(observation: Observation, prev: &State, now: Instant, policy: &Policy) -> (State, Option<Event>) {
+pub fn decide(
+    observation: Observation,
+    prev: &State,
+    now: Instant,
+    policy: &Policy,
+) -> (State, Option<Event>) {
     let mut next = prev.clone();
     let since_seen = now.since(prev.seen_at);
     let jumped = prev.seen && since_seen > policy.interval.times(3);
@@ -251,7 +268,11 @@ pub fn decide(observation: Observation, prev: &State, now: Instant, policy: &Pol
         next.restart_counts();
     }
     // Time counts as still only between two looks that both said something.
-    let still = if prev.known && !jumped { since_seen } else { Millis::ZERO };
+    let still = if prev.known && !jumped {
+        since_seen
+    } else {
+        Millis::ZERO
+    };
     next.seen = true;
     next.seen_at = now.max(prev.seen_at);
     next.known = observation != Observation::Unknown;
@@ -286,7 +307,8 @@ fn active_while_clear(next: &mut State, still: Millis, now: Instant, policy: &Po
 
 fn active_while_firing(next: &mut State, still: Millis, now: Instant, policy: &Policy) -> Option<Event> {
     next.streak = 0;
-    next.after_stillness(still, now, policy).or_else(|| next.remind(now, policy))
+    next.after_stillness(still, now, policy)
+        .or_else(|| next.remind(now, policy))
 }
 
 fn clear_while_firing(next: &mut State, still: Millis, now: Instant, policy: &Policy) -> Option<Event> {
@@ -334,7 +356,10 @@ mod tests {
     /// Rule 1: it fires on the K-th active in a row, never earlier.
     #[test]
     fn fires_on_the_kth_active_in_a_row() {
-        let fired = Event::Firing { checks: 3, within: Millis::from_secs(45) };
+        let fired = Event::Firing {
+            checks: 3,
+            within: Millis::from_secs(45),
+        };
         assert_eq!(run("aaa", &POLICY).1, [(2, fired)]);
         assert_eq!(run("aacaa", &POLICY).1, []);
         assert_eq!(run("aacaaa", &POLICY).1, [(5, fired)]);
@@ -344,7 +369,16 @@ mod tests {
     #[test]
     fn unknown_holds_the_count() {
         let events = run("auaua", &POLICY).1;
-        assert_eq!(events, [(4, Event::Firing { checks: 3, within: Millis::from_secs(75) })]);
+        assert_eq!(
+            events,
+            [(
+                4,
+                Event::Firing {
+                    checks: 3,
+                    within: Millis::from_secs(75)
+                }
+            )]
+        );
         assert_eq!(run("aaacuuuc", &POLICY).1.len(), 2);
     }
 
@@ -353,32 +387,69 @@ mod tests {
     fn resolves_once_with_its_duration() {
         let events = run("aaacaccccc", &POLICY).1;
         assert_eq!(events.len(), 2);
-        assert_eq!(events[1], (6, Event::Resolved { lasted: Millis::from_secs(60) }));
+        assert_eq!(
+            events[1],
+            (
+                6,
+                Event::Resolved {
+                    lasted: Millis::from_secs(60)
+                }
+            )
+        );
     }
 
     /// Rule 2: the first reminder after the cooldown, each next after twice the gap, at most a day apart.
     #[test]
     fn reminds_ever_more_slowly() {
-        let policy = Policy { interval: Millis::from_secs(3600), raise: Raise::Ticks(1), ..POLICY };
+        let policy = Policy {
+            interval: Millis::from_secs(3600),
+            raise: Raise::Ticks(1),
+            ..POLICY
+        };
         let letters: std::string::String = "a".repeat(100);
-        let at: Vec<usize> = run(&letters, &policy).1.into_iter().skip(1).map(|(tick, _)| tick).collect();
+        let at: Vec<usize> = run(&letters, &policy)
+            .1
+            .into_iter()
+            .skip(1)
+            .map(|(tick, _)| tick)
+            .collect();
         assert_eq!(at, [4, 12, 28, 52, 76]);
-        let silent = Policy { cooldown: None, ..policy };
+        let silent = Policy {
+            cooldown: None,
+            ..policy
+        };
         assert_eq!(run(&letters, &silent).1.len(), 1);
     }
 
     /// Only an active look reminds: a due reminder waits out the unknown.
     #[test]
     fn unknown_does_not_remind() {
-        let policy = Policy { interval: Millis::from_secs(3600), raise: Raise::Ticks(1), ..POLICY };
+        let policy = Policy {
+            interval: Millis::from_secs(3600),
+            raise: Raise::Ticks(1),
+            ..POLICY
+        };
         let events = run("auuuuuuua", &policy).1;
-        assert_eq!(events[1], (8, Event::StillFiring { lasted: Millis::from_secs(8 * 3600) }));
+        assert_eq!(
+            events[1],
+            (
+                8,
+                Event::StillFiring {
+                    lasted: Millis::from_secs(8 * 3600)
+                }
+            )
+        );
     }
 
     /// Rule 5: the change that is one too many is told as flapping; a still window ends it.
     #[test]
     fn flaps_and_becomes_stable() {
-        let policy = Policy { raise: Raise::Ticks(1), clear_ticks: 1, flap_window: Millis::from_secs(90), ..POLICY };
+        let policy = Policy {
+            raise: Raise::Ticks(1),
+            clear_ticks: 1,
+            flap_window: Millis::from_secs(90),
+            ..POLICY
+        };
         let (state, events) = run("acacacccccccc", &policy);
         assert_eq!(events[5], (5, Event::Flapping { changes: 6 }));
         assert_eq!(events[6], (11, Event::Stable));
@@ -389,7 +460,12 @@ mod tests {
     /// While it flaps, unknown time does not count as still.
     #[test]
     fn unknown_time_is_not_still() {
-        let policy = Policy { raise: Raise::Ticks(1), clear_ticks: 1, flap_window: Millis::from_secs(90), ..POLICY };
+        let policy = Policy {
+            raise: Raise::Ticks(1),
+            clear_ticks: 1,
+            flap_window: Millis::from_secs(90),
+            ..POLICY
+        };
         let events = run("acacacuuuuuuuuuuuccccccc", &policy).1;
         assert_eq!(events[6], (23, Event::Stable));
     }
@@ -409,15 +485,31 @@ mod tests {
     /// A hold time replaces K: it fires once active without a clear for so long.
     #[test]
     fn a_hold_time_replaces_the_count() {
-        let policy = Policy { raise: Raise::For(Millis::from_secs(60)), ..POLICY };
-        assert_eq!(run("aaaaa", &policy).1, [(4, Event::Firing { checks: 5, within: Millis::from_secs(75) })]);
+        let policy = Policy {
+            raise: Raise::For(Millis::from_secs(60)),
+            ..POLICY
+        };
+        assert_eq!(
+            run("aaaaa", &policy).1,
+            [(
+                4,
+                Event::Firing {
+                    checks: 5,
+                    within: Millis::from_secs(75)
+                }
+            )]
+        );
         assert_eq!(run("aaacaaaa", &policy).1, []);
     }
 
     /// The least limits are one observation, whatever the policy says.
     #[test]
     fn zero_ticks_count_as_one() {
-        let policy = Policy { raise: Raise::Ticks(0), clear_ticks: 0, ..POLICY };
+        let policy = Policy {
+            raise: Raise::Ticks(0),
+            clear_ticks: 0,
+            ..POLICY
+        };
         assert_eq!(run("cac", &policy).1.len(), 2);
     }
 }

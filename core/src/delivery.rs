@@ -183,7 +183,10 @@ impl Told {
 
     /// Whole firings since the one last told.
     fn missed(&self, incidents: &Incidents) -> u32 {
-        incidents.number.saturating_sub(self.incident).saturating_sub(u32::from(incidents.firing))
+        incidents
+            .number
+            .saturating_sub(self.incident)
+            .saturating_sub(u32::from(incidents.firing))
     }
 
     /// Notes that a message with all lines of the signal is under way.
@@ -195,7 +198,11 @@ impl Told {
             _ if incidents.firing => Phase::Firing,
             _ => Phase::Clear,
         };
-        self.sending = Some(Sending { phase, incident: incidents.number, ended: None });
+        self.sending = Some(Sending {
+            phase,
+            incident: incidents.number,
+            ended: None,
+        });
     }
 
     fn believes_in(&self, incidents: &Incidents) -> bool {
@@ -204,12 +211,15 @@ impl Told {
 
     /// The channel accepted the message under way, if the signal was in it.
     pub fn accepted(&mut self, now: Instant) {
-        let Some(sending) = self.sending.take() else { return };
+        let Some(sending) = self.sending.take() else {
+            return;
+        };
         if self.phase == Phase::Clear {
             self.first_at = now;
         }
         // A new firing in one message with the end of the old one begins its own time.
-        if self.phase == Phase::Firing && sending.phase == Phase::Firing && self.incident != sending.incident {
+        if self.phase == Phase::Firing && sending.phase == Phase::Firing && self.incident != sending.incident
+        {
             self.first_at = now;
         }
         self.phase = sending.phase;
@@ -242,14 +252,25 @@ mod tests {
     use super::*;
 
     const NOW: Instant = Instant::from_millis(1_000_000);
-    const ENDED: Ended = Ended { at: Instant::from_millis(900_000), lasted: Millis::from_secs(60) };
+    const ENDED: Ended = Ended {
+        at: Instant::from_millis(900_000),
+        lasted: Millis::from_secs(60),
+    };
 
     fn firing(number: u32) -> Incidents {
-        Incidents { number, firing: true, ..Incidents::default() }
+        Incidents {
+            number,
+            firing: true,
+            ..Incidents::default()
+        }
     }
 
     fn over(number: u32) -> Incidents {
-        Incidents { number, ended: ENDED, ..Incidents::default() }
+        Incidents {
+            number,
+            ended: ENDED,
+            ..Incidents::default()
+        }
     }
 
     fn told(incidents: &Incidents) -> Told {
@@ -291,10 +312,22 @@ mod tests {
         assert_eq!(lines(&Told::NOTHING, &over(1)), [Line::Late(1, ENDED)]);
         assert_eq!(lines(&Told::NOTHING, &over(3)), [Line::Late(3, ENDED)]);
         let mut channel = told(&firing(1));
-        let first_end = Ended { at: Instant::from_millis(5), lasted: Millis::from_secs(1) };
+        let first_end = Ended {
+            at: Instant::from_millis(5),
+            lasted: Millis::from_secs(1),
+        };
         channel.note_end(1, first_end);
         let expected = [Line::Resolved(first_end), Line::Late(2, ENDED), Line::Firing];
-        assert_eq!(lines(&channel, &Incidents { ended: ENDED, ..firing(4) }), expected);
+        assert_eq!(
+            lines(
+                &channel,
+                &Incidents {
+                    ended: ENDED,
+                    ..firing(4)
+                }
+            ),
+            expected
+        );
     }
 
     /// A firing that ends while its message is under way is resolved with its own times afterwards.
@@ -315,7 +348,10 @@ mod tests {
         assert_eq!(lines(&channel, &firing(1)), [Line::Firing]);
         let mut channel = told(&firing(1));
         channel.note_reminder(1, Millis::from_secs(9));
-        assert_eq!(lines(&channel, &firing(1)), [Line::StillFiring(Millis::from_secs(9))]);
+        assert_eq!(
+            lines(&channel, &firing(1)),
+            [Line::StillFiring(Millis::from_secs(9))]
+        );
         channel.note_end(1, ENDED);
         assert_eq!(lines(&channel, &over(1)), [Line::Resolved(ENDED)]);
     }
@@ -323,10 +359,22 @@ mod tests {
     /// Flapping is told once, and its end with the state that it settled in.
     #[test]
     fn flapping_and_stable_are_told_once_each() {
-        let flapping = Incidents { flapping: true, ..firing(3) };
+        let flapping = Incidents {
+            flapping: true,
+            ..firing(3)
+        };
         assert_eq!(lines(&told(&firing(2)), &flapping), [Line::Flapping]);
         let channel = told(&flapping);
-        assert_eq!(lines(&channel, &Incidents { flapping: true, ..over(5) }), []);
+        assert_eq!(
+            lines(
+                &channel,
+                &Incidents {
+                    flapping: true,
+                    ..over(5)
+                }
+            ),
+            []
+        );
         assert_eq!(lines(&channel, &firing(6)), [Line::StableFiring]);
         assert_eq!(lines(&channel, &over(6)), [Line::StableClear(Millis::ZERO)]);
     }
@@ -337,7 +385,10 @@ mod tests {
         assert!(Told::NOTHING.lines(&firing(1), Audience::Muted, NOW).is_empty());
         let mut channel = told(&firing(1));
         channel.note_end(1, ENDED);
-        assert_eq!(channel.lines(&firing(2), Audience::Muted, NOW).as_slice(), [Line::Resolved(ENDED)]);
+        assert_eq!(
+            channel.lines(&firing(2), Audience::Muted, NOW).as_slice(),
+            [Line::Resolved(ENDED)]
+        );
         channel.send(&firing(2), Audience::Muted);
         channel.accepted(NOW);
         assert!(channel.lines(&firing(2), Audience::Muted, NOW).is_empty());

@@ -58,7 +58,13 @@ impl Message {
     /// A message of nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { text: String::new(), markup: Markup::Plain, lines: 0, left: 0, silent: false }
+        Self {
+            text: String::new(),
+            markup: Markup::Plain,
+            lines: 0,
+            left: 0,
+            silent: false,
+        }
     }
 
     /// Tells the text.
@@ -114,7 +120,9 @@ impl Message {
         let mut last = None;
         while let Some(group) = next_group(table, context, last) {
             last = Some(group);
-            let Some(row) = table.rows().get(group.place) else { break };
+            let Some(row) = table.rows().get(group.place) else {
+                break;
+            };
             let before = self.text.len();
             let lines = row.lines(context.channel, context.config, context.now);
             for line in &lines {
@@ -139,9 +147,10 @@ impl Message {
         }
         let totals = table.totals();
         self.say(format_args!("active {} of {}", totals.active, totals.total));
-        for (held, master) in
-            [(totals.held_by_orchestrator, Kind::OrchDown), (totals.held_by_docker, Kind::DockerDown)]
-        {
+        for (held, master) in [
+            (totals.held_by_orchestrator, Kind::OrchDown),
+            (totals.held_by_docker, Kind::DockerDown),
+        ] {
             if held > 0 {
                 self.say(format_args!(", held {held} by {}", master.name()));
             }
@@ -151,7 +160,9 @@ impl Message {
     /// Ends the start digest: what it does not list. Silent if nothing is active.
     pub fn conclude(&mut self, table: &Table) {
         self.silent &= table.totals().active == 0;
-        self.say(format_args!("\nWhat was reported before and is not listed here is over or not yet confirmed."));
+        self.say(format_args!(
+            "\nWhat was reported before and is not listed here is over or not yet confirmed."
+        ));
     }
 
     /// Makes the message sound, whatever is in it.
@@ -163,15 +174,25 @@ impl Message {
         let id = context.config.shown_id(row.id());
         let mark = mark(row.id().kind.severity(), line);
         match line {
-            Line::Firing => self.say(format_args!("{mark} FIRING {id}: {}{}\n", row.detail(), Checks(row))),
+            Line::Firing => self.say(format_args!(
+                "{mark} FIRING {id}: {}{}\n",
+                row.detail(),
+                Checks(row)
+            )),
             Line::StillFiring(lasted) => {
-                self.say(format_args!("{mark} STILL FIRING {id}: {}, for {lasted}\n", row.detail()));
+                self.say(format_args!(
+                    "{mark} STILL FIRING {id}: {}, for {lasted}\n",
+                    row.detail()
+                ));
             }
             Line::Resolved(ended) => self.say(format_args!("{mark} RESOLVED {id}: after {}\n", ended.lasted)),
             Line::Late(1, ended) => {
                 let until = Until { ended, context };
                 let was = was(row.id().kind);
-                self.say(format_args!("{mark} RESOLVED {id}: {was} {} until {until}, told late\n", ended.lasted));
+                self.say(format_args!(
+                    "{mark} RESOLVED {id}: {was} {} until {until}, told late\n",
+                    ended.lasted
+                ));
             }
             Line::Late(times, ended) => {
                 let until = Until { ended, context };
@@ -183,16 +204,24 @@ impl Message {
             }
             Line::Flapping => {
                 let (changes, window) = (row.flap_changes(), context.config.flap_window);
-                self.say(format_args!("{mark} FLAPPING {id}: {changes} changes in {window}\n"));
+                self.say(format_args!(
+                    "{mark} FLAPPING {id}: {changes} changes in {window}\n"
+                ));
             }
             Line::StableFiring => self.say(format_args!("{mark} STABLE {id}: firing, {}\n", row.detail())),
-            Line::StableClear(lasted) => self.say(format_args!("{mark} STABLE {id}: clear, after {lasted}\n")),
+            Line::StableClear(lasted) => {
+                self.say(format_args!("{mark} STABLE {id}: clear, after {lasted}\n"))
+            }
         }
     }
 
     /// Writes values, escaped. Never longer than the buffer, which is never reached: lines are taken back before.
     fn say(&mut self, arguments: fmt::Arguments<'_>) {
-        let _ = Escaped { text: &mut self.text, markup: self.markup }.write_fmt(arguments);
+        let _ = Escaped {
+            text: &mut self.text,
+            markup: self.markup,
+        }
+        .write_fmt(arguments);
     }
 
     fn raw(&mut self, text: &str) {
@@ -229,7 +258,11 @@ struct Checks<'a>(&'a Row);
 impl fmt::Display for Checks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (checks, within) = self.0.fired_by();
-        if checks > 1 { write!(f, " ({checks} checks in {within})") } else { Ok(()) }
+        if checks > 1 {
+            write!(f, " ({checks} checks in {within})")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -270,7 +303,10 @@ const fn mark(severity: Severity, line: Line) -> char {
 }
 
 const fn is_good_news(line: Line) -> bool {
-    matches!(line, Line::Resolved(_) | Line::Late(..) | Line::StableClear(_) | Line::StableFiring)
+    matches!(
+        line,
+        Line::Resolved(_) | Line::Late(..) | Line::StableClear(_) | Line::StableFiring
+    )
 }
 
 /// Where a signal's lines stand in the message: firing first, then by severity, then by id.
@@ -284,14 +320,21 @@ fn next_group(table: &Table, context: &Context<'_>, last: Option<Group>) -> Opti
     let key = |group: Group| {
         let row = table.rows().get(group.place)?;
         let id = row.id();
-        Some((group.rank, id.kind.severity(), context.config.signal_name(id.kind), id.subject.as_str()))
+        Some((
+            group.rank,
+            id.kind.severity(),
+            context.config.signal_name(id.kind),
+            id.subject.as_str(),
+        ))
     };
     let after = last.and_then(key);
     let groups = table.rows().iter().enumerate().filter_map(|(place, row)| {
         let rank = rank(&row.lines(context.channel, context.config, context.now))?;
         Some(Group { rank, place })
     });
-    groups.filter(|group| after.is_none() || key(*group) > after).min_by_key(|group| key(*group))
+    groups
+        .filter(|group| after.is_none() || key(*group) > after)
+        .min_by_key(|group| key(*group))
 }
 
 /// The last line says how the signal is now, so it decides the place.

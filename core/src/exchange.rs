@@ -148,7 +148,10 @@ impl Exchange {
             phase: Phase::Idle,
             target: Target::Unix,
             task: Task::Connect,
-            connection: Connection { slot: 0, generation: 0 },
+            connection: Connection {
+                slot: 0,
+                generation: 0,
+            },
             open: false,
             closing: false,
             head_came: false,
@@ -200,13 +203,19 @@ impl Exchange {
     /// Tells whether a TLS handshake is under way.
     #[must_use]
     pub const fn is_shaking_hands(&self) -> bool {
-        matches!((self.phase, self.target), (Phase::Connecting, Target::Host(_, _, Security::Tls)))
+        matches!(
+            (self.phase, self.target),
+            (Phase::Connecting, Target::Host(_, _, Security::Tls))
+        )
     }
 
     /// Tells whether the next wish is to open a TLS connection, which the composer may have to put off.
     #[must_use]
     pub const fn is_about_to_shake_hands(&self) -> bool {
-        matches!((self.phase, self.target), (Phase::Opening, Target::Host(_, _, Security::Tls)))
+        matches!(
+            (self.phase, self.target),
+            (Phase::Opening, Target::Host(_, _, Security::Tls))
+        )
     }
 
     /// Tells the name whose addresses it waits for.
@@ -286,8 +295,12 @@ impl Exchange {
     /// Tells the address that is being tried or has taken the connection.
     #[must_use]
     pub fn address(&self) -> Option<(dns::NameId, IpAddr)> {
-        let Target::Host(name, ..) = self.target else { return None };
-        self.addresses.get(self.tried.checked_sub(1)?).map(|address| (name, *address))
+        let Target::Host(name, ..) = self.target else {
+            return None;
+        };
+        self.addresses
+            .get(self.tried.checked_sub(1)?)
+            .map(|address| (name, *address))
     }
 
     /// The request was handed to the daemon.
@@ -314,7 +327,13 @@ impl Exchange {
     }
 
     /// Bytes came.
-    pub fn received(&mut self, connection: Connection, bytes: &[u8], now: Instant, sink: &mut impl FnMut(Piece<'_>)) {
+    pub fn received(
+        &mut self,
+        connection: Connection,
+        bytes: &[u8],
+        now: Instant,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) {
         if !self.is_mine(connection) || self.phase != Phase::Answering {
             return;
         }
@@ -378,7 +397,8 @@ impl Exchange {
     }
 
     fn allowed(&self) -> Millis {
-        self.deadline.map_or(Millis::ZERO, |deadline| deadline.since(self.started_at))
+        self.deadline
+            .map_or(Millis::ZERO, |deadline| deadline.since(self.started_at))
     }
 
     fn stage(&self) -> Stage {
@@ -395,7 +415,10 @@ impl Exchange {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Idle => None,
-            Phase::Connecting => Some(self.deadline.map_or(self.attempt_until, |end| end.min(self.attempt_until))),
+            Phase::Connecting => Some(
+                self.deadline
+                    .map_or(self.attempt_until, |end| end.min(self.attempt_until)),
+            ),
             Phase::Resolving | Phase::Opening | Phase::Requesting | Phase::Answering => self.deadline,
         }
     }
@@ -444,7 +467,12 @@ mod tests {
 
     fn started(addresses: &[IpAddr]) -> Exchange {
         let mut exchange = Exchange::new();
-        exchange.start(at(0), Some(at(5_000)), Target::Host(dns::NameId::default(), 80, Security::Plain), Task::Request);
+        exchange.start(
+            at(0),
+            Some(at(5_000)),
+            Target::Host(dns::NameId::default(), 80, Security::Plain),
+            Task::Request,
+        );
         exchange.resolved(addresses);
         exchange
     }
@@ -492,7 +520,10 @@ mod tests {
         assert_eq!(exchange.poll(until), Some(Want::Close(second)));
         let (third, _) = opened(&mut exchange, until.as_millis());
         exchange.closed(third, Closed::Unreachable, at(1_600));
-        assert_eq!(exchange.take_outcome(), Some(Err(Failure::Unconnected(Closed::Unreachable))));
+        assert_eq!(
+            exchange.take_outcome(),
+            Some(Err(Failure::Unconnected(Closed::Unreachable)))
+        );
         assert_eq!(exchange.poll(at(1_600)), None);
     }
 

@@ -26,14 +26,19 @@ impl Line {
     /// Begins a line with its time and level.
     #[must_use]
     pub fn new(wall: Utc, level: Level) -> Self {
-        let mut line = Self { text: heapless::String::new() };
+        let mut line = Self {
+            text: heapless::String::new(),
+        };
         line.raw(format_args!("ts={wall} level={}", level.as_str()));
         line
     }
 
     /// Adds a pair.
     pub fn pair(&mut self, key: &str, value: impl fmt::Display) -> &mut Self {
-        let mut look = Look { quoted: false, empty: true };
+        let mut look = Look {
+            quoted: false,
+            empty: true,
+        };
         let _ = write!(look, "{value}");
         self.raw(format_args!(" {key}="));
         if look.quoted || look.empty {
@@ -130,7 +135,11 @@ mod tests {
     #[test]
     fn values_are_quoted_where_they_must_be() {
         let mut line = Line::new(Utc::new(0, 0), Level::Warn);
-        line.pair("a", "plain").pair("b", "two words").pair("c", "").pair("d", "q\"\\\nx").pair("e", 3);
+        line.pair("a", "plain")
+            .pair("b", "two words")
+            .pair("c", "")
+            .pair("d", "q\"\\\nx")
+            .pair("e", 3);
         let expected = r#"ts=1970-01-01T00:00:00Z level=warn a=plain b="two words" c="" d="q\"\\ x" e=3"#;
         assert_eq!(line.as_str(), expected);
     }

@@ -8,13 +8,19 @@ use crate::text::Subject;
 /// Tells the policy of a signal as it is decided once a tick.
 #[must_use]
 pub fn of(config: &Config, kind: Kind, subject: &Subject) -> Policy {
-    Policy { raise: raise(config, kind, subject), ..base(config) }
+    Policy {
+        raise: raise(config, kind, subject),
+        ..base(config)
+    }
 }
 
 /// Tells the policy of what the engine states as a fact: one observation is enough.
 #[must_use]
 pub fn of_fact(config: &Config) -> Policy {
-    Policy { raise: Raise::Ticks(1), ..base(config) }
+    Policy {
+        raise: Raise::Ticks(1),
+        ..base(config)
+    }
 }
 
 /// Tells the policy of a signal in the first ticks after its master's alarm: nothing counts at once.
@@ -24,7 +30,10 @@ pub fn of_cautious(config: &Config, kind: Kind, subject: &Subject) -> Policy {
         Raise::Ticks(ticks) => Raise::Ticks(ticks.max(config.raise_ticks)),
         hold => hold,
     };
-    Policy { raise, ..base(config) }
+    Policy {
+        raise,
+        ..base(config)
+    }
 }
 
 fn base(config: &Config) -> Policy {
@@ -46,7 +55,10 @@ fn raise(config: &Config, kind: Kind, subject: &Subject) -> Raise {
         // Ten quiet minutes or three restarts have debounced these already.
         Kind::ContainerRestarting | Kind::ContainerOom => Raise::Ticks(1),
         Kind::DepDown | Kind::DepSlow | Kind::DepCert => {
-            let named = config.dependencies.iter().find(|dependency| dependency.name.as_str() == subject.as_str());
+            let named = config
+                .dependencies
+                .iter()
+                .find(|dependency| dependency.name.as_str() == subject.as_str());
             Raise::Ticks(named.map_or(config.raise_ticks, |dependency| dependency.ticks))
         }
         _ => Raise::Ticks(config.raise_ticks),

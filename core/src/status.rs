@@ -34,12 +34,20 @@ pub const fn state(row: &Row, mode: Mode) -> &'static str {
 }
 
 /// Calls back with each row, in the order of the ids.
-fn each_row(watchdog: &Watchdog<'_>, config: &Config, visit: &mut dyn FnMut(&Row) -> fmt::Result) -> fmt::Result {
+fn each_row(
+    watchdog: &Watchdog<'_>,
+    config: &Config,
+    visit: &mut dyn FnMut(&Row) -> fmt::Result,
+) -> fmt::Result {
     let rows = watchdog.table().rows();
     let mut last: Option<&Row> = None;
     loop {
         let after = |row: &&Row| last.is_none_or(|last| order(row, last, config).is_gt());
-        let Some(next) = rows.iter().filter(after).min_by(|one, other| order(one, other, config)) else {
+        let Some(next) = rows
+            .iter()
+            .filter(after)
+            .min_by(|one, other| order(one, other, config))
+        else {
             return Ok(());
         };
         visit(next)?;
@@ -51,7 +59,9 @@ fn order(one: &Row, other: &Row, config: &Config) -> core::cmp::Ordering {
     let name = |row: &Row| config.signal_name(row.id().kind);
     let kinds = one.id().kind.severity().cmp(&other.id().kind.severity());
     let names = name(one).cmp(name(other));
-    kinds.then(names).then_with(|| one.id().subject.cmp(&other.id().subject))
+    kinds
+        .then(names)
+        .then_with(|| one.id().subject.cmp(&other.id().subject))
 }
 
 /// Writes the document of `/status` (CONTRACTS 7).
@@ -59,10 +69,23 @@ fn order(one: &Row, other: &Row, config: &Config) -> core::cmp::Ordering {
 /// # Errors
 /// `out` takes no more.
 pub fn write_json(watchdog: &Watchdog<'_>, now: Instant, out: &mut dyn Write) -> fmt::Result {
-    let Some(config) = watchdog.config() else { return out.write_str("{}\n") };
-    write!(out, "{{\"instance\":{},\"version\":{}", Escaped(&config.name), Escaped(VERSION))?;
+    let Some(config) = watchdog.config() else {
+        return out.write_str("{}\n");
+    };
+    write!(
+        out,
+        "{{\"instance\":{},\"version\":{}",
+        Escaped(&config.name),
+        Escaped(VERSION)
+    )?;
     let age = watchdog.last_tick_age(now);
-    write!(out, ",\"ticks\":{},\"last_tick_age_s\":{}.{:03}", watchdog.ticks(), age.as_secs(), age.as_millis() % 1000)?;
+    write!(
+        out,
+        ",\"ticks\":{},\"last_tick_age_s\":{}.{:03}",
+        watchdog.ticks(),
+        age.as_secs(),
+        age.as_millis() % 1000
+    )?;
     out.write_str(",\"sources\":[")?;
     write_json_sources(watchdog, out)?;
     out.write_str("],\"signals\":[")?;
@@ -82,18 +105,41 @@ fn write_json_sources(watchdog: &Watchdog<'_>, out: &mut dyn Write) -> fmt::Resu
         if result.is_ok() {
             // A source's name is `kind` or `kind:name`, and a name is checked when it is configured.
             let (ok, detail) = (state.is_ok(), Escaped(state.detail()));
-            result = write!(out, "{comma}{{\"source\":\"{name}\",\"ok\":{ok},\"detail\":{detail}}}");
+            result = write!(
+                out,
+                "{comma}{{\"source\":\"{name}\",\"ok\":{ok},\"detail\":{detail}}}"
+            );
         }
     });
     result
 }
 
-fn write_json_row(row: &Row, watchdog: &Watchdog<'_>, config: &Config, now: Instant, out: &mut dyn Write) -> fmt::Result {
+fn write_json_row(
+    row: &Row,
+    watchdog: &Watchdog<'_>,
+    config: &Config,
+    now: Instant,
+    out: &mut dyn Write,
+) -> fmt::Result {
     let id = text_of(format_args!("{}", config.shown_id(row.id())));
-    write!(out, "{{\"signal\":{},\"state\":\"{}\"", Escaped(&id), state(row, watchdog.mode()))?;
+    write!(
+        out,
+        "{{\"signal\":{},\"state\":\"{}\"",
+        Escaped(&id),
+        state(row, watchdog.mode())
+    )?;
     write!(out, ",\"severity\":\"{}\"", row.id().kind.severity().as_str())?;
-    write!(out, ",\"detail\":{},\"for_s\":{}", Escaped(row.detail()), row.shown_for(now).as_secs())?;
-    write!(out, ",\"told\":{}}}", row.is_told(watchdog.table().channels(), config, now))
+    write!(
+        out,
+        ",\"detail\":{},\"for_s\":{}",
+        Escaped(row.detail()),
+        row.shown_for(now).as_secs()
+    )?;
+    write!(
+        out,
+        ",\"told\":{}}}",
+        row.is_told(watchdog.table().channels(), config, now)
+    )
 }
 
 fn text_of(arguments: fmt::Arguments<'_>) -> heapless::String<192> {
@@ -107,8 +153,14 @@ fn text_of(arguments: fmt::Arguments<'_>) -> heapless::String<192> {
 /// # Errors
 /// `out` takes no more.
 pub fn write_table(watchdog: &Watchdog<'_>, out: &mut dyn Write) -> fmt::Result {
-    let Some(config) = watchdog.config() else { return Ok(()) };
-    writeln!(out, "{} (watchdog {VERSION})\n\nSOURCE                STATE    DETAIL", config.name)?;
+    let Some(config) = watchdog.config() else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "{} (watchdog {VERSION})\n\nSOURCE                STATE    DETAIL",
+        config.name
+    )?;
     let mut result = Ok(());
     watchdog.each_source(&mut |name, state| {
         let word = match state {
@@ -121,7 +173,10 @@ pub fn write_table(watchdog: &Watchdog<'_>, out: &mut dyn Write) -> fmt::Result 
         result = result.and_then(|()| writeln!(out, "{name:<21} {word:<8} {detail}"));
     });
     result?;
-    writeln!(out, "\nSIGNAL                           STATE    SEVERITY  DETAIL")?;
+    writeln!(
+        out,
+        "\nSIGNAL                           STATE    SEVERITY  DETAIL"
+    )?;
     each_row(watchdog, config, &mut |row| {
         let id = text_of(format_args!("{}", config.shown_id(row.id())));
         let (state, severity) = (state(row, watchdog.mode()), row.id().kind.severity().as_str());
@@ -142,7 +197,9 @@ pub fn write_table(watchdog: &Watchdog<'_>, out: &mut dyn Write) -> fmt::Result 
 pub fn active(watchdog: &Watchdog<'_>) -> usize {
     let rows = watchdog.table().rows().iter();
     match watchdog.mode() {
-        Mode::Check => rows.filter(|row| row.observation() == Observation::Active).count(),
+        Mode::Check => rows
+            .filter(|row| row.observation() == Observation::Active)
+            .count(),
         Mode::Run | Mode::NotifyTest => rows.filter(|row| row.incidents().firing).count(),
     }
 }
@@ -154,7 +211,10 @@ pub fn exit_status(watchdog: &Watchdog<'_>) -> u8 {
         return u8::from(!watchdog.is_all_delivered());
     }
     let checked = watchdog.table().rows().iter().any(|row| {
-        let own = matches!(row.id().kind, crate::signal::Kind::TableFull | crate::signal::Kind::HostProbeStuck);
+        let own = matches!(
+            row.id().kind,
+            crate::signal::Kind::TableFull | crate::signal::Kind::HostProbeStuck
+        );
         !own && row.observation() != Observation::Unknown
     });
     match (checked, active(watchdog)) {

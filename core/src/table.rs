@@ -86,7 +86,10 @@ impl Row {
             incidents: Incidents {
                 number: 0,
                 began: Instant::ZERO,
-                ended: Ended { at: Instant::ZERO, lasted: Millis::ZERO },
+                ended: Ended {
+                    at: Instant::ZERO,
+                    lasted: Millis::ZERO,
+                },
                 firing: false,
                 flapping: false,
             },
@@ -162,18 +165,28 @@ impl Row {
     /// Tells what is left to tell a channel.
     #[must_use]
     pub fn lines(&self, channel: usize, config: &Config, now: Instant) -> Lines {
-        self.told.get(channel).map(|told| told.lines(&self.incidents, self.audience(config), now)).unwrap_or_default()
+        self.told
+            .get(channel)
+            .map(|told| told.lines(&self.incidents, self.audience(config), now))
+            .unwrap_or_default()
     }
 
     /// Tells whether the channels, the first so many, know the newest state.
     #[must_use]
     pub fn is_told(&self, channels: usize, config: &Config, now: Instant) -> bool {
         let audience = self.audience(config);
-        self.told.iter().take(channels).all(|told| told.lines(&self.incidents, audience, now).is_empty())
+        self.told
+            .iter()
+            .take(channels)
+            .all(|told| told.lines(&self.incidents, audience, now).is_empty())
     }
 
     fn audience(&self, config: &Config) -> Audience {
-        if config.is_muted(self.id.kind, &self.id.subject) { Audience::Muted } else { Audience::All }
+        if config.is_muted(self.id.kind, &self.id.subject) {
+            Audience::Muted
+        } else {
+            Audience::All
+        }
     }
 
     /// Takes the event that is to be logged, if there is one.
@@ -181,21 +194,42 @@ impl Row {
         self.event.take()
     }
 
-    fn stage(&mut self, observation: Observation, badness: f64, strength: Strength, detail: fmt::Arguments<'_>) {
+    fn stage(
+        &mut self,
+        observation: Observation,
+        badness: f64,
+        strength: Strength,
+        detail: fmt::Arguments<'_>,
+    ) {
         let worse = self.staged.as_ref().is_none_or(|staged| {
-            (observation, strength == Strength::Fact) > (staged.observation, staged.strength == Strength::Fact)
+            (observation, strength == Strength::Fact)
+                > (staged.observation, staged.strength == Strength::Fact)
                 || (observation == staged.observation && badness > staged.badness)
         });
         if worse {
-            self.staged = Some(Staged { observation, badness, strength, detail: text::detail(detail) });
+            self.staged = Some(Staged {
+                observation,
+                badness,
+                strength,
+                detail: text::detail(detail),
+            });
         }
     }
 
     /// Decides one observation.
-    fn settle(&mut self, observation: Observation, now: Instant, policy: &decide::Policy, detail: Option<Detail>) {
+    fn settle(
+        &mut self,
+        observation: Observation,
+        now: Instant,
+        policy: &decide::Policy,
+        detail: Option<Detail>,
+    ) {
         let before = self.shown();
         let (next, event) = decide::decide(observation, &self.state, now, policy);
-        let (fired, resolved) = (!self.state.is_firing() && next.is_firing(), self.state.is_firing() && !next.is_firing());
+        let (fired, resolved) = (
+            !self.state.is_firing() && next.is_firing(),
+            self.state.is_firing() && !next.is_firing(),
+        );
         self.state = next;
         self.last = observation;
         if let Some(detail) = detail
@@ -221,7 +255,10 @@ impl Row {
     }
 
     fn note_end(&mut self, now: Instant) {
-        self.incidents.ended = Ended { at: now, lasted: now.since(self.incidents.began) };
+        self.incidents.ended = Ended {
+            at: now,
+            lasted: now.since(self.incidents.began),
+        };
         for told in &mut self.told {
             told.note_end(self.incidents.number, self.incidents.ended);
             // People get no line for the end of a cost: it ends because the day did.
@@ -237,7 +274,9 @@ impl Row {
             Event::Flapping { changes } => self.flap_changes = changes,
             Event::StillFiring { lasted } => {
                 let number = self.incidents.number;
-                self.told.iter_mut().for_each(|told| told.note_reminder(number, lasted));
+                self.told
+                    .iter_mut()
+                    .for_each(|told| told.note_reminder(number, lasted));
             }
             Event::Resolved { .. } | Event::Stable => {}
         }
@@ -306,7 +345,10 @@ impl Table {
     pub const fn new() -> Self {
         Self {
             rows: Vec::new(),
-            holds: [Hold { holding: false, cautious_ticks: 0 }; MASTERS.len()],
+            holds: [Hold {
+                holding: false,
+                cautious_ticks: 0,
+            }; MASTERS.len()],
             ended: [false; Kind::COUNT],
             clear_staged: [0; Kind::COUNT],
             clear: [0; Kind::COUNT],
@@ -374,7 +416,14 @@ impl Table {
             if observation != Observation::Active {
                 return None;
             }
-            self.add(SignalId { kind, subject: subject.clone() }, false, Instant::ZERO)
+            self.add(
+                SignalId {
+                    kind,
+                    subject: subject.clone(),
+                },
+                false,
+                Instant::ZERO,
+            )
         });
         if let Some(row) = place.and_then(|place| self.rows.get_mut(place)) {
             row.stage(observation, badness, strength, detail);
@@ -394,7 +443,10 @@ impl Table {
 
     /// Takes back what was staged for a kind this tick, and that its list had ended.
     pub fn unstage(&mut self, kind: Kind) {
-        self.rows.iter_mut().filter(|row| row.id.kind == kind).for_each(|row| row.staged = None);
+        self.rows
+            .iter_mut()
+            .filter(|row| row.id.kind == kind)
+            .for_each(|row| row.staged = None);
         if let Some(ended) = self.ended.get_mut(kind.index()) {
             *ended = false;
         }
@@ -421,13 +473,17 @@ impl Table {
     #[must_use]
     pub fn staged(&self, kind: Kind, subject: &Subject) -> Option<(Observation, &str)> {
         let row = self.rows.get(self.place(kind, subject)?)?;
-        row.staged.as_ref().map(|staged| (staged.observation, staged.detail.as_str()))
+        row.staged
+            .as_ref()
+            .map(|staged| (staged.observation, staged.detail.as_str()))
     }
 
     /// Tells whether a signal is firing: two-threshold signals need to know (CONTRACTS 4, `disk_ceiling`).
     #[must_use]
     pub fn is_firing(&self, kind: Kind, subject: &Subject) -> bool {
-        self.place(kind, subject).and_then(|place| self.rows.get(place)).is_some_and(|row| row.state.is_firing())
+        self.place(kind, subject)
+            .and_then(|place| self.rows.get(place))
+            .is_some_and(|row| row.state.is_firing())
     }
 
     /// Counts subjects for which state could not be kept (`table_full`).
@@ -438,7 +494,10 @@ impl Table {
     /// Tells whether a master holds its children.
     #[must_use]
     pub fn is_holding(&self, master: Kind) -> bool {
-        MASTERS.iter().zip(&self.holds).any(|(kind, hold)| *kind == master && hold.holding)
+        MASTERS
+            .iter()
+            .zip(&self.holds)
+            .any(|(kind, hold)| *kind == master && hold.holding)
     }
 
     /// Ends a tick: decides every signal with what was staged, and forgets the rows that have nothing left to say.
@@ -496,7 +555,9 @@ impl Table {
     }
 
     fn settle_row(&mut self, place: usize, now: Instant, config: &Config) {
-        let Some(row) = self.rows.get_mut(place) else { return };
+        let Some(row) = self.rows.get_mut(place) else {
+            return;
+        };
         let kind = row.id.kind;
         let gone = kind.is_discovered() && self.ended.get(kind.index()).copied().unwrap_or(false);
         let staged = row.staged.take();
@@ -507,7 +568,9 @@ impl Table {
             None if gone => Observation::Clear,
             None => Observation::Unknown,
         };
-        let fact = staged.as_ref().is_some_and(|staged| staged.strength == Strength::Fact);
+        let fact = staged
+            .as_ref()
+            .is_some_and(|staged| staged.strength == Strength::Fact);
         let policy = match hold.cautious_ticks {
             0 if fact => policy::of_fact(config),
             0 => policy::of(config, kind, &row.id.subject),
@@ -524,13 +587,21 @@ impl Table {
     /// A master was decided: from its first failed answer until it is clear again its children are held; then their
     /// counts start at zero.
     fn after_master(&mut self, master: usize, observation: Observation, firing: bool, config: &Config) {
-        let (Some(hold), Some(kind)) = (self.holds.get_mut(master), MASTERS.get(master)) else { return };
+        let (Some(hold), Some(kind)) = (self.holds.get_mut(master), MASTERS.get(master)) else {
+            return;
+        };
         match observation {
             Observation::Unknown => {}
             Observation::Active => hold.holding = true,
             Observation::Clear if hold.holding && !firing => {
-                *hold = Hold { holding: false, cautious_ticks: config.raise_ticks };
-                let children = self.rows.iter_mut().filter(|row| row.id.kind.master() == Some(*kind));
+                *hold = Hold {
+                    holding: false,
+                    cautious_ticks: config.raise_ticks,
+                };
+                let children = self
+                    .rows
+                    .iter_mut()
+                    .filter(|row| row.id.kind.master() == Some(*kind));
                 children.for_each(|row| row.state.restart_counts());
             }
             Observation::Clear => {}
@@ -563,10 +634,16 @@ impl Table {
     }
 
     fn place(&self, kind: Kind, subject: &Subject) -> Option<usize> {
-        if self.rows_of_kind.get(kind.index()).is_none_or(|count| *count == 0) {
+        if self
+            .rows_of_kind
+            .get(kind.index())
+            .is_none_or(|count| *count == 0)
+        {
             return None;
         }
-        self.rows.iter().position(|row| row.id.kind == kind && row.id.subject == *subject)
+        self.rows
+            .iter()
+            .position(|row| row.id.kind == kind && row.id.subject == *subject)
     }
 
     /// Adds a row; with the table full, in place of a clear one that is kept for its recent changes alone.
@@ -579,7 +656,10 @@ impl Table {
                     && row.shown() == Shown::Clear
                     && !row.incidents.firing
                     && row.told.iter().take(self.channels).all(|told| {
-                        !told.is_sending() && told.lines(&row.incidents, Audience::All, Instant::ZERO).is_empty()
+                        !told.is_sending()
+                            && told
+                                .lines(&row.incidents, Audience::All, Instant::ZERO)
+                                .is_empty()
                     })
             });
             let Some(spare) = spare else {
@@ -635,13 +715,19 @@ impl Table {
     /// Tells how many signals the channels do not know the newest state of.
     #[must_use]
     pub fn undelivered(&self, config: &Config, now: Instant) -> u32 {
-        let count = self.rows.iter().filter(|row| !row.is_told(self.channels, config, now)).count();
+        let count = self
+            .rows
+            .iter()
+            .filter(|row| !row.is_told(self.channels, config, now))
+            .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Marks all lines of a row as being under way to a channel.
     pub fn send(&mut self, place: usize, channel: usize, config: &Config) {
-        let Some(row) = self.rows.get_mut(place) else { return };
+        let Some(row) = self.rows.get_mut(place) else {
+            return;
+        };
         let audience = row.audience(config);
         let incidents = row.incidents;
         if let Some(told) = row.told.get_mut(channel) {
@@ -651,17 +737,28 @@ impl Table {
 
     /// Counts the message under way to a channel as delivered.
     pub fn accepted(&mut self, channel: usize, now: Instant, config: &Config) {
-        self.rows.iter_mut().filter_map(|row| row.told.get_mut(channel)).for_each(|told| told.accepted(now));
+        self.rows
+            .iter_mut()
+            .filter_map(|row| row.told.get_mut(channel))
+            .for_each(|told| told.accepted(now));
         self.forget(now, config);
     }
 
     /// Counts the message under way to a channel as not delivered.
     pub fn rejected(&mut self, channel: usize) {
-        self.rows.iter_mut().filter_map(|row| row.told.get_mut(channel)).for_each(Told::rejected);
+        self.rows
+            .iter_mut()
+            .filter_map(|row| row.told.get_mut(channel))
+            .for_each(Told::rejected);
     }
 }
 
 fn hold_of(holds: &[Hold; MASTERS.len()], kind: Kind) -> Hold {
     let master = kind.master();
-    MASTERS.iter().zip(holds).find(|(kind, _)| Some(**kind) == master).map(|(_, hold)| *hold).unwrap_or_default()
+    MASTERS
+        .iter()
+        .zip(holds)
+        .find(|(kind, _)| Some(**kind) == master)
+        .map(|(_, hold)| *hold)
+        .unwrap_or_default()
 }

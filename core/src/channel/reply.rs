@@ -8,8 +8,13 @@ use crate::text::Cut;
 use core::fmt::Write as _;
 
 /// The paths that are read, by their numbers.
-const PATHS: [&[&str]; 5] =
-    [&["ok"], &["description"], &["parameters", "retry_after"], &["parameters", "migrate_to_chat_id"], &["result", "username"]];
+const PATHS: [&[&str]; 5] = [
+    &["ok"],
+    &["description"],
+    &["parameters", "retry_after"],
+    &["parameters", "migrate_to_chat_id"],
+    &["result", "username"],
+];
 const OK: usize = 0;
 const DESCRIPTION: usize = 1;
 const RETRY_AFTER: usize = 2;
@@ -66,13 +71,26 @@ impl Reply {
 
     /// A part of it came.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Self { reader, matcher, readable, found } = self;
-        *readable = *readable && reader.feed(bytes, &mut |event| found.take(matcher, &event)).is_ok();
+        let Self {
+            reader,
+            matcher,
+            readable,
+            found,
+        } = self;
+        *readable = *readable
+            && reader
+                .feed(bytes, &mut |event| found.take(matcher, &event))
+                .is_ok();
     }
 
     /// It came to its end.
     pub fn end(&mut self) {
-        let Self { reader, matcher, readable, found } = self;
+        let Self {
+            reader,
+            matcher,
+            readable,
+            found,
+        } = self;
         *readable = *readable && reader.finish(&mut |event| found.take(matcher, &event)).is_ok();
     }
 
@@ -116,7 +134,10 @@ impl Default for Reply {
 impl Found {
     fn take(&mut self, matcher: &mut Matcher, event: &Event<'_>) {
         let segment = |pattern: usize, level: usize| {
-            PATHS.get(pattern).and_then(|path| path.get(level)).map(|key| Segment::Key(key))
+            PATHS
+                .get(pattern)
+                .and_then(|path| path.get(level))
+                .map(|key| Segment::Key(key))
         };
         let step = matcher.step(event, Patterns::first(PATHS.len()), segment);
         for pattern in step.matched {

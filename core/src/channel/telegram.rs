@@ -151,7 +151,11 @@ impl Telegram {
     /// Tells how long the next message may be.
     #[must_use]
     pub const fn bytes_max(&self) -> usize {
-        if self.shorter { MESSAGE_BYTES_MIN } else { MESSAGE_BYTES_MAX }
+        if self.shorter {
+            MESSAGE_BYTES_MIN
+        } else {
+            MESSAGE_BYTES_MAX
+        }
     }
 
     /// Tells whether the start digest was delivered.
@@ -235,7 +239,11 @@ impl Telegram {
             write!(chat, "{id}")?;
         }
         let message = SendMessage {
-            chat_id: if chat.is_empty() { config.chat_id.as_str() } else { chat.as_str() },
+            chat_id: if chat.is_empty() {
+                config.chat_id.as_str()
+            } else {
+                chat.as_str()
+            },
             message_thread_id: config.thread_id.filter(|_| !self.without_topic),
             text,
             parse_mode: (!self.plain).then_some("HTML"),
@@ -279,7 +287,13 @@ impl Telegram {
     }
 
     /// The exchange ended: what it means, and when the next may begin.
-    pub fn ended(&mut self, outcome: Result<Millis, Failure>, left: u32, now: Instant, random: &mut Random) -> Verdict {
+    pub fn ended(
+        &mut self,
+        outcome: Result<Millis, Failure>,
+        left: u32,
+        now: Instant,
+        random: &mut Random,
+    ) -> Verdict {
         let errand = core::mem::replace(&mut self.errand, Errand::None);
         self.reply.end();
         let verdict = match outcome {
@@ -322,7 +336,11 @@ impl Telegram {
         if self.status == 200 && self.reply.is_ok() {
             return Verdict::Accepted;
         }
-        self.fault = text::detail(format_args!("http {}{}", self.status, Said(self.reply.description())));
+        self.fault = text::detail(format_args!(
+            "http {}{}",
+            self.status,
+            Said(self.reply.description())
+        ));
         match self.status {
             429 => {
                 let wait = self.reply.retry_after().map_or(BACK_OFF_MIN, Millis::from_secs);
@@ -354,7 +372,8 @@ impl Telegram {
             self.shorter = true;
             return Verdict::Changed;
         }
-        if (said("thread not found") || said("topic_closed") || said("topic_deleted")) && !self.without_topic {
+        if (said("thread not found") || said("topic_closed") || said("topic_deleted")) && !self.without_topic
+        {
             self.without_topic = true;
             return Verdict::Changed;
         }
@@ -401,7 +420,9 @@ impl Telegram {
         let said = |part: &str| contains_ignoring_case(self.reply.description(), part);
         match self.status {
             401 | 404 => "the token is wrong: copy it again from @BotFather into WATCHDOG_TELEGRAM_TOKEN",
-            403 if said("blocked") => "the person has blocked the bot: they must open its chat and press Start",
+            403 if said("blocked") => {
+                "the person has blocked the bot: they must open its chat and press Start"
+            }
             403 => "the bot is not in that chat: add it there, in a channel as an administrator",
             400 if said("chat not found") => {
                 "no such chat for this bot: write to it first or add it to the group; ids of groups are negative, \
@@ -457,7 +478,9 @@ const fn may_have_arrived(failure: Failure) -> bool {
 }
 
 fn contains_ignoring_case(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len().max(1)).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    text.as_bytes()
+        .windows(part.len().max(1))
+        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 /// `: description`, or nothing.
@@ -465,6 +488,10 @@ struct Said<'a>(&'a str);
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", self.0)
+        }
     }
 }

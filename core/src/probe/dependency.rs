@@ -22,7 +22,11 @@ struct Search {
 
 impl Search {
     const fn new() -> Self {
-        Self { fallback: [0; BODY_TEXT_BYTES_MAX], matched: 0, found: false }
+        Self {
+            fallback: [0; BODY_TEXT_BYTES_MAX],
+            matched: 0,
+            found: false,
+        }
     }
 
     fn begin(&mut self, text: &[u8]) {
@@ -42,7 +46,10 @@ impl Search {
     }
 
     fn shorter(&self, length: usize) -> usize {
-        length.checked_sub(1).and_then(|place| self.fallback.get(place)).map_or(0, |length| usize::from(*length))
+        length
+            .checked_sub(1)
+            .and_then(|place| self.fallback.get(place))
+            .map_or(0, |length| usize::from(*length))
     }
 
     fn feed(&mut self, text: &[u8], bytes: &[u8]) {
@@ -83,7 +90,12 @@ impl Dependency {
     /// A dependency that was not asked yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { status: None, body_bytes: 0, search: Search::new(), outcome: None }
+        Self {
+            status: None,
+            body_bytes: 0,
+            search: Search::new(),
+            outcome: None,
+        }
     }
 
     /// A tick begins.
@@ -102,8 +114,13 @@ impl Dependency {
         let room = BODY_SEARCH_BYTES_MAX.saturating_sub(self.body_bytes);
         let counted = bytes.get(..room).unwrap_or(bytes);
         self.body_bytes = self.body_bytes.saturating_add(counted.len());
-        self.search.feed(config.body.as_deref().unwrap_or("").as_bytes(), counted);
-        if self.body_bytes >= BODY_SEARCH_BYTES_MAX { Appetite::Enough } else { Appetite::More }
+        self.search
+            .feed(config.body.as_deref().unwrap_or("").as_bytes(), counted);
+        if self.body_bytes >= BODY_SEARCH_BYTES_MAX {
+            Appetite::Enough
+        } else {
+            Appetite::More
+        }
     }
 
     /// The exchange ended.
@@ -136,7 +153,10 @@ impl Dependency {
         let (first, last) = config.status;
         match (self.status, &config.body) {
             (Some(status), _) if !self.has_right_status(config) => {
-                return down(Observation::Active, format_args!("http {status} (expected {first}-{last})"));
+                return down(
+                    Observation::Active,
+                    format_args!("http {status} (expected {first}-{last})"),
+                );
             }
             (_, Some(text)) if !self.search.found => {
                 return down(Observation::Active, format_args!("body lacks \"{text}\""));
@@ -145,9 +165,19 @@ impl Dependency {
             (None, _) => down(Observation::Clear, format_args!("connected in {took}")),
         }
         if let Some(limit) = config.latency {
-            let observation = if took > limit { Observation::Active } else { Observation::Clear };
+            let observation = if took > limit {
+                Observation::Active
+            } else {
+                Observation::Clear
+            };
             let badness = f64::from(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
-            table.stage(Kind::DepSlow, &subject, observation, badness, format_args!("{took} (limit {limit})"));
+            table.stage(
+                Kind::DepSlow,
+                &subject,
+                observation,
+                badness,
+                format_args!("{took} (limit {limit})"),
+            );
         }
     }
 }
@@ -165,7 +195,9 @@ mod tests {
     fn finds(text: &str, parts: &[&str]) -> bool {
         let mut search = Search::new();
         search.begin(text.as_bytes());
-        parts.iter().for_each(|part| search.feed(text.as_bytes(), part.as_bytes()));
+        parts
+            .iter()
+            .for_each(|part| search.feed(text.as_bytes(), part.as_bytes()));
         search.found
     }
 

@@ -88,7 +88,10 @@ impl Owner {
         match (self, &config.docker.host) {
             (Self::Engine | Self::EngineEvents, Some(EngineAddress::Unix(path))) => Some(path),
             (Self::Engine | Self::EngineEvents, _) => None,
-            _ => self.url(config).filter(|url| url.scheme == Scheme::Unix).map(|url| url.path.reveal()),
+            _ => self
+                .url(config)
+                .filter(|url| url.scheme == Scheme::Unix)
+                .map(|url| url.path.reveal()),
         }
     }
 
@@ -134,7 +137,9 @@ impl Links {
         for owner in [Owner::Engine, Owner::EngineEvents] {
             match &config.docker.host {
                 Some(EngineAddress::Unix(_)) => self.register_target(owner, Target::Unix),
-                Some(EngineAddress::Tcp(host, port)) => self.register_host(owner, host, *port, Security::Plain),
+                Some(EngineAddress::Tcp(host, port)) => {
+                    self.register_host(owner, host, *port, Security::Plain)
+                }
                 None => {}
             }
         }
@@ -168,7 +173,10 @@ impl Links {
     }
 
     fn target(&self, owner: Owner) -> Option<Target> {
-        self.targets.iter().find(|(known, _)| *known == owner).map(|(_, target)| *target)
+        self.targets
+            .iter()
+            .find(|(known, _)| *known == owner)
+            .map(|(_, target)| *target)
     }
 
     /// Begins an exchange with a peer; tells whether there is such a peer.
@@ -202,7 +210,9 @@ impl Links {
 
     /// A connection was made: the resolver hears which address worked.
     pub fn connected(&mut self, owner: Owner, connection: Connection, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(owner.place()) else { return };
+        let Some(exchange) = self.exchanges.get_mut(owner.place()) else {
+            return;
+        };
         exchange.connected(connection, now);
         if let Some((name, address)) = exchange.address() {
             self.resolver.worked(name, address);
@@ -211,9 +221,15 @@ impl Links {
 
     /// Time passed: deadlines, and names that have been looked up by now.
     pub fn advance(&mut self, now: Instant) {
-        let Self { exchanges, targets, resolver } = self;
+        let Self {
+            exchanges,
+            targets,
+            resolver,
+        } = self;
         for (owner, _) in targets.iter() {
-            let Some(exchange) = exchanges.get_mut(owner.place()) else { continue };
+            let Some(exchange) = exchanges.get_mut(owner.place()) else {
+                continue;
+            };
             if let Some(name) = exchange.awaits_addresses() {
                 match resolver.lookup(now, name) {
                     Lookup::Ready(addresses) | Lookup::Stale(addresses) => exchange.resolved(addresses),
@@ -227,9 +243,15 @@ impl Links {
 
     /// Tells the next wish of an exchange. TLS handshakes wait for each other.
     pub fn poll(&mut self, now: Instant) -> Option<(Owner, Want)> {
-        let shaking = self.exchanges.iter().filter(|exchange| exchange.is_shaking_hands()).count();
+        let shaking = self
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.is_shaking_hands())
+            .count();
         for (owner, _) in &self.targets {
-            let Some(exchange) = self.exchanges.get_mut(owner.place()) else { continue };
+            let Some(exchange) = self.exchanges.get_mut(owner.place()) else {
+                continue;
+            };
             if shaking >= TLS_HANDSHAKES_MAX && exchange.is_about_to_shake_hands() {
                 continue;
             }
@@ -243,7 +265,10 @@ impl Links {
     /// Tells when [`Links::advance`] is to be called at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let exchanges = self.targets.iter().filter_map(|(owner, _)| self.exchange(*owner)?.deadline());
+        let exchanges = self
+            .targets
+            .iter()
+            .filter_map(|(owner, _)| self.exchange(*owner)?.deadline());
         exchanges.chain(self.resolver.deadline()).min()
     }
 }
@@ -274,11 +299,22 @@ pub fn write_get(url: &Url, out: &mut Request) -> core::fmt::Result {
 /// It does not fit, or the path holds what a request must not.
 pub fn write_engine_get(config: &Config, path: &EnginePath, out: &mut Request) -> core::fmt::Result {
     let authority = match &config.docker.host {
-        Some(EngineAddress::Tcp(host, port)) => Authority { host: host.as_str(), port: Some(*port) },
+        Some(EngineAddress::Tcp(host, port)) => Authority {
+            host: host.as_str(),
+            port: Some(*port),
+        },
         // A unix socket has no host; the engine wants the field and does not read it.
-        _ => Authority { host: "docker", port: None },
+        _ => Authority {
+            host: "docker",
+            port: None,
+        },
     };
-    Get { authority, path: format_args!("{path}"), user_info: None }.emit(out)
+    Get {
+        authority,
+        path: format_args!("{path}"),
+        user_info: None,
+    }
+    .emit(out)
 }
 
 /// Tells the unix socket of a peer.

@@ -9,6 +9,8 @@ mod links;
 mod notes;
 mod probing;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use core::fmt;
@@ -137,10 +139,19 @@ impl<'c> Watchdog<'c> {
         let has_orchestrator = orchestrator.url.is_some();
         register(has_orchestrator, Kind::OrchDown);
         register(config.docker.host.is_some(), Kind::DockerDown);
-        register(has_orchestrator && orchestrator.stale_after.is_some(), Kind::OrchStale);
-        register(has_orchestrator && orchestrator.queue_age_max.is_some(), Kind::QueueOld);
+        register(
+            has_orchestrator && orchestrator.stale_after.is_some(),
+            Kind::OrchStale,
+        );
+        register(
+            has_orchestrator && orchestrator.queue_age_max.is_some(),
+            Kind::QueueOld,
+        );
         register(has_orchestrator, Kind::QueueStalled);
-        register(has_orchestrator && orchestrator.cost_daily_max_usd.is_some(), Kind::CostOver);
+        register(
+            has_orchestrator && orchestrator.cost_daily_max_usd.is_some(),
+            Kind::CostOver,
+        );
         register(host.mem_available_min.is_some(), Kind::MemLow);
         register(host.swap_max.is_some(), Kind::SwapHigh);
         register(host.load_max.is_some(), Kind::LoadHigh);
@@ -157,19 +168,34 @@ impl<'c> Watchdog<'c> {
         let table = &mut self.table;
         let mut register = |wanted: bool, kind, subject: &str| {
             if wanted {
-                table.register(SignalId { kind, subject: Subject::new(subject) }, now);
+                table.register(
+                    SignalId {
+                        kind,
+                        subject: Subject::new(subject),
+                    },
+                    now,
+                );
             }
         };
         for path in &config.host.disk_paths {
             register(config.host.disk_ceiling.is_some(), Kind::DiskCeiling, &path.shown);
-            register(config.host.inode_ceiling.is_some(), Kind::InodeCeiling, &path.shown);
+            register(
+                config.host.inode_ceiling.is_some(),
+                Kind::InodeCeiling,
+                &path.shown,
+            );
             register(true, Kind::DiskReadonly, &path.shown);
         }
         for dependency in &config.dependencies {
             register(true, Kind::DepDown, &dependency.name);
             register(dependency.latency.is_some(), Kind::DepSlow, &dependency.name);
         }
-        for name in config.docker.listed.iter().filter(|_| config.docker.host.is_some()) {
+        for name in config
+            .docker
+            .listed
+            .iter()
+            .filter(|_| config.docker.host.is_some())
+        {
             register(true, Kind::ContainerDown, name);
         }
     }
@@ -223,13 +249,26 @@ impl<'c> Watchdog<'c> {
 
     /// Bytes of an answer go to whoever asked.
     fn received(&mut self, connection: Connection, bytes: &[u8], now: Instant, config: &Config) {
-        let Some(owner) = Owner::of(connection.slot) else { return };
+        let Some(owner) = Owner::of(connection.slot) else {
+            return;
+        };
         if owner == Owner::Resolver {
             self.links.resolver.handle_received(now, connection, bytes);
             return;
         }
-        let Self { links, table, orchestrator, docker, dependencies, telegram, probing, .. } = self;
-        let Some(exchange) = links.exchange_mut(owner) else { return };
+        let Self {
+            links,
+            table,
+            orchestrator,
+            docker,
+            dependencies,
+            telegram,
+            probing,
+            ..
+        } = self;
+        let Some(exchange) = links.exchange_mut(owner) else {
+            return;
+        };
         let mut enough = false;
         exchange.received(connection, bytes, now, &mut |piece| match (owner, piece) {
             (Owner::Orchestrator, piece) => enough |= probing.envelope(piece, orchestrator, config, table),
@@ -265,7 +304,11 @@ impl<'c> Watchdog<'c> {
         let Some(config) = self.config else { return NEVER };
         let tick = (self.mode != Mode::NotifyTest).then(|| self.probing.deadline());
         let facts = self.docker.deadline();
-        [tick, facts, self.links.deadline(), self.next_message_at(config)].into_iter().flatten().min().unwrap_or(NEVER)
+        [tick, facts, self.links.deadline(), self.next_message_at(config)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(NEVER)
     }
 
     /// Tells what the wall clock says.

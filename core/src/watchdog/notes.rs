@@ -58,7 +58,11 @@ pub struct Fared {
 
 impl Fared {
     pub(super) const fn new() -> Self {
-        Self { read: false, answers: false, detail: Detail::new() }
+        Self {
+            read: false,
+            answers: false,
+            detail: Detail::new(),
+        }
     }
 
     pub(super) fn set(&mut self, answers: bool, detail: fmt::Arguments<'_>) {

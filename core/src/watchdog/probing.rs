@@ -80,7 +80,11 @@ impl Probing {
     }
 
     pub(super) const fn deadline(&self) -> Instant {
-        if self.under_way { self.deadline } else { self.next_at }
+        if self.under_way {
+            self.deadline
+        } else {
+            self.next_at
+        }
     }
 
     /// Both files of the resolver are to be read, or are known not to have changed.
@@ -93,7 +97,11 @@ impl Probing {
         self.under_way = true;
         (self.began, self.deadline) = (now, now.after(config.timeout));
         let paced = self.next_at.after(config.interval);
-        self.next_at = if paced > now { paced } else { now.after(config.interval) };
+        self.next_at = if paced > now {
+            paced
+        } else {
+            now.after(config.interval)
+        };
         self.orchestrator_status = 0;
         self.orchestrator_answer = OrchestratorAnswer::None;
     }
@@ -129,7 +137,9 @@ impl Probing {
                 self.orchestrator_status = head.status;
                 !is_success(head.status)
             }
-            Piece::Body(bytes) => orchestrator.feed(bytes, &config.orchestrator, table, &mut |_| {}).is_err(),
+            Piece::Body(bytes) => orchestrator
+                .feed(bytes, &config.orchestrator, table, &mut |_| {})
+                .is_err(),
         }
     }
 
@@ -142,7 +152,11 @@ impl Probing {
         config: &Config,
         now: Instant,
     ) -> bool {
-        let request = if owner == Owner::EngineEvents { Some(docker::Request::Events) } else { self.asked };
+        let request = if owner == Owner::EngineEvents {
+            Some(docker::Request::Events)
+        } else {
+            self.asked
+        };
         let Some(request) = request else { return true };
         match piece {
             Piece::Head(head) => docker.head(request, head.status, head.api_version) == docker::Want::Nothing,
@@ -160,7 +174,11 @@ const fn is_success(status: u16) -> bool {
 }
 
 /// A piece of a dependency's answer; tells whether what came is enough.
-pub(super) fn dependency(piece: Piece<'_>, state: &mut Dependency, config: &crate::config::Dependency) -> bool {
+pub(super) fn dependency(
+    piece: Piece<'_>,
+    state: &mut Dependency,
+    config: &crate::config::Dependency,
+) -> bool {
     match piece {
         Piece::Head(head) => {
             state.head(head.status);
@@ -193,11 +211,16 @@ impl Watchdog<'_> {
     fn begin_tick(&mut self, now: Instant, config: &Config) {
         self.probing.begin(now, config);
         let deadline = Some(self.probing.deadline);
-        if self.links.start(Owner::Orchestrator, now, deadline, Task::Request) {
+        if self
+            .links
+            .start(Owner::Orchestrator, now, deadline, Task::Request)
+        {
             self.orchestrator.begin();
         }
         for (place, dependency) in config.dependencies.iter().enumerate() {
-            let Some(state) = self.dependencies.get_mut(place) else { continue };
+            let Some(state) = self.dependencies.get_mut(place) else {
+                continue;
+            };
             state.begin(dependency);
             let task = match dependency.url.scheme {
                 crate::config::Scheme::Tcp | crate::config::Scheme::Unix => Task::Connect,
@@ -230,11 +253,16 @@ impl Watchdog<'_> {
             if let Err(failure) = outcome {
                 self.notes.engine_failure = text::detail(format_args!("{}", EngineFailure(failure)));
             }
-            let close = if outcome.is_ok() { docker::Close::Whole } else { docker::Close::Broken };
+            let close = if outcome.is_ok() {
+                docker::Close::Whole
+            } else {
+                docker::Close::Broken
+            };
             self.docker.end(request, close, now);
         }
         if self.take_outcome(Owner::EngineEvents).is_some() {
-            self.docker.end(docker::Request::Events, docker::Close::Broken, now);
+            self.docker
+                .end(docker::Request::Events, docker::Close::Broken, now);
         }
         for place in 0..config.dependencies.len() {
             if let Some(outcome) = self.take_outcome(Owner::Dependency(place))
@@ -254,7 +282,10 @@ impl Watchdog<'_> {
         let result = match outcome {
             Err(failure) => Err(text::detail(format_args!("{failure}"))),
             Ok(_) if !is_success(status) => Err(text::detail(format_args!("http {status}"))),
-            Ok(took) => match self.orchestrator.finish(now, &config.orchestrator, &mut self.table) {
+            Ok(took) => match self
+                .orchestrator
+                .finish(now, &config.orchestrator, &mut self.table)
+            {
                 Ok(summary) => {
                     if let Some(newer) = summary.newer_schema {
                         let wall = self.wall(now);
@@ -286,18 +317,26 @@ impl Watchdog<'_> {
             self.links.start(Owner::EngineEvents, now, None, Task::Request);
         }
         let probing = &mut self.probing;
-        let deadline = if probing.under_way { probing.deadline } else { now.after(config.timeout) };
+        let deadline = if probing.under_way {
+            probing.deadline
+        } else {
+            now.after(config.timeout)
+        };
         if probing.asked.is_some() || now >= deadline {
             return;
         }
         let Some(request) = self.docker.next() else { return };
-        if self.links.start(Owner::Engine, now, Some(deadline), Task::Request) {
+        if self
+            .links
+            .start(Owner::Engine, now, Some(deadline), Task::Request)
+        {
             probing.asked = Some(request);
         }
     }
 
     fn is_complete(&self, config: &Config) -> bool {
-        let engine_done = config.docker.host.is_none() || (self.probing.asked.is_none() && self.docker.next().is_none());
+        let engine_done =
+            config.docker.host.is_none() || (self.probing.asked.is_none() && self.docker.next().is_none());
         let dependencies = config.dependencies.iter().zip(&self.dependencies);
         !self.links.is_busy(Owner::Orchestrator)
             && engine_done
@@ -313,7 +352,9 @@ impl Watchdog<'_> {
             state.settle(dependency, &mut self.table);
         }
         let summary = self.host.settle(now, &config.host, &mut self.table);
-        self.notes.host.set(summary.is_readable, format_args!("{}", summary.detail));
+        self.notes
+            .host
+            .set(summary.is_readable, format_args!("{}", summary.detail));
         let held = self.table.is_holding(Kind::OrchDown);
         self.table.settle(now, config);
         if held && !self.table.is_holding(Kind::OrchDown) {
@@ -325,12 +366,23 @@ impl Watchdog<'_> {
 
     fn settle_orchestrator(&mut self) {
         let (observation, detail) = match &self.probing.orchestrator_answer {
-            OrchestratorAnswer::Up(took) => (Observation::Clear, text::detail(format_args!("answers in {took}"))),
+            OrchestratorAnswer::Up(took) => (
+                Observation::Clear,
+                text::detail(format_args!("answers in {took}")),
+            ),
             OrchestratorAnswer::Down(reason) => (Observation::Active, reason.clone()),
             OrchestratorAnswer::None => return,
         };
-        self.table.stage(Kind::OrchDown, &Subject::NONE, observation, 0.0, format_args!("{detail}"));
-        self.notes.orchestrator.set(observation == Observation::Clear, format_args!("{detail}"));
+        self.table.stage(
+            Kind::OrchDown,
+            &Subject::NONE,
+            observation,
+            0.0,
+            format_args!("{detail}"),
+        );
+        self.notes
+            .orchestrator
+            .set(observation == Observation::Clear, format_args!("{detail}"));
         if observation == Observation::Active {
             self.table.unstage_source(Source::Orchestrator);
         }
@@ -358,7 +410,13 @@ impl Watchdog<'_> {
         };
         let state = fared.state();
         let detail = state.detail();
-        self.table.stage(Kind::DockerDown, &Subject::NONE, observation, 0.0, format_args!("{detail}"));
+        self.table.stage(
+            Kind::DockerDown,
+            &Subject::NONE,
+            observation,
+            0.0,
+            format_args!("{detail}"),
+        );
     }
 
     /// Between ticks: what the engine states as a fact is decided at once.
@@ -373,7 +431,11 @@ impl Watchdog<'_> {
 
     /// What the host probe wants read next, while a tick is under way.
     pub(super) fn next_host_want(&mut self) -> Option<Want> {
-        if self.probing.under_way { self.host.next() } else { None }
+        if self.probing.under_way {
+            self.host.next()
+        } else {
+            None
+        }
     }
 
     pub(super) fn sources(
@@ -387,13 +449,18 @@ impl Watchdog<'_> {
             format_args!("orchestrator"),
             unless_off(config.orchestrator.url.is_some(), notes.orchestrator.state()),
         );
-        visit(format_args!("docker"), unless_off(config.docker.host.is_some(), notes.docker.state()));
+        visit(
+            format_args!("docker"),
+            unless_off(config.docker.host.is_some(), notes.docker.state()),
+        );
         visit(format_args!("host"), notes.host.state());
         for dependency in &config.dependencies {
             let name = &dependency.name;
-            let row = self.table.rows().iter().find(|row| {
-                row.id().kind == Kind::DepDown && row.id().subject.as_str() == name.as_str()
-            });
+            let row = self
+                .table
+                .rows()
+                .iter()
+                .find(|row| row.id().kind == Kind::DepDown && row.id().subject.as_str() == name.as_str());
             let state = row.map_or(SourceState::Waiting, |row| match row.observation() {
                 Observation::Clear => SourceState::Answers(row.detail()),
                 Observation::Active => SourceState::Fails(row.detail()),

@@ -108,7 +108,9 @@ impl Watchdog<'_> {
             return;
         }
         if let Some(outcome) = self.take_outcome(Owner::Telegram) {
-            let verdict = self.telegram.ended(outcome, self.message.left(), now, &mut self.random);
+            let verdict = self
+                .telegram
+                .ended(outcome, self.message.left(), now, &mut self.random);
             self.answered(verdict, now, config);
         }
         if !self.is_ready(config) {
@@ -120,10 +122,21 @@ impl Watchdog<'_> {
         if config.telegram.is_none() {
             self.tell_stdout(now, config);
         } else if self.next_message_at(config).is_some_and(|at| now >= at) {
-            let errand = if self.telegram.is_started() { Errand::Digest } else { Errand::Start };
-            self.compose(errand, self.telegram.markup(), self.telegram.bytes_max(), now, config);
+            let errand = if self.telegram.is_started() {
+                Errand::Digest
+            } else {
+                Errand::Start
+            };
+            self.compose(
+                errand,
+                self.telegram.markup(),
+                self.telegram.bytes_max(),
+                now,
+                config,
+            );
             self.telegram.begin(errand);
-            self.links.start(Owner::Telegram, now, Some(now.after(CALL_TIMEOUT)), Task::Request);
+            self.links
+                .start(Owner::Telegram, now, Some(now.after(CALL_TIMEOUT)), Task::Request);
         }
     }
 
@@ -148,7 +161,8 @@ impl Watchdog<'_> {
 
     /// Tells when the next message to Telegram is to be sent, if one is due and none is under way.
     pub(super) fn next_message_at(&self, config: &Config) -> Option<Instant> {
-        let idle = self.mode == Mode::Run && config.telegram.is_some() && !self.links.is_busy(Owner::Telegram);
+        let idle =
+            self.mode == Mode::Run && config.telegram.is_some() && !self.links.is_busy(Owner::Telegram);
         if !idle || !self.is_ready(config) {
             return None;
         }
@@ -178,7 +192,11 @@ impl Watchdog<'_> {
             Verdict::Later | Verdict::Broken => {
                 if self.telegram.should_log(now) {
                     let reason: Detail = crate::text::detail(format_args!("{}", self.telegram.fault()));
-                    let level = if verdict == Verdict::Broken { Level::Error } else { Level::Warn };
+                    let level = if verdict == Verdict::Broken {
+                        Level::Error
+                    } else {
+                        Level::Warn
+                    };
                     self.notes.log(wall, level, "undelivered", |line| {
                         line.pair("channel", "telegram").pair("detail", reason);
                     });
@@ -203,17 +221,30 @@ impl Watchdog<'_> {
     /// Makes the message of all that is left to tell now.
     fn compose(&mut self, errand: Errand, markup: Markup, bytes_max: usize, now: Instant, config: &Config) {
         let wall = self.wall(now);
-        let context = Context { config, channel: CHANNEL, markup, bytes_max, now, wall };
+        let context = Context {
+            config,
+            channel: CHANNEL,
+            markup,
+            bytes_max,
+            now,
+            wall,
+        };
         let mut message = core::mem::take(&mut self.message);
         message.begin(&context);
         if errand == Errand::Start {
             self.introduce(&mut message, bytes_max, config);
         }
         if self.telegram.is_doubtful() {
-            message.add(format_args!("(again: it is not known whether the last message arrived)"), bytes_max);
+            message.add(
+                format_args!("(again: it is not known whether the last message arrived)"),
+                bytes_max,
+            );
         }
         if let Some(chat) = self.telegram.migrated_to() {
-            message.add(format_args!("The group has moved: set WATCHDOG_TELEGRAM_CHAT_ID={chat}"), bytes_max);
+            message.add(
+                format_args!("The group has moved: set WATCHDOG_TELEGRAM_CHAT_ID={chat}"),
+                bytes_max,
+            );
         }
         message.add_signals(&mut self.table, &context);
         message.end(&self.table);
@@ -225,7 +256,10 @@ impl Watchdog<'_> {
 
     /// The head of the start digest: version, sources, and faults in the configuration.
     fn introduce(&self, message: &mut crate::digest::Message, bytes_max: usize, config: &Config) {
-        message.add(format_args!("🔵 STARTED watchdog {}", env!("CARGO_PKG_VERSION")), bytes_max);
+        message.add(
+            format_args!("🔵 STARTED watchdog {}", env!("CARGO_PKG_VERSION")),
+            bytes_max,
+        );
         let mut sources = String::<200>::new();
         let mut dependencies = (0_u32, 0_u32);
         self.sources(config, &mut |name, state| {
@@ -255,7 +289,10 @@ impl Watchdog<'_> {
             message.add(format_args!("⚠️ {fault}"), bytes_max);
         }
         if more > 0 {
-            message.add(format_args!("⚠️ {more} more faults in the configuration: see the log"), bytes_max);
+            message.add(
+                format_args!("⚠️ {more} more faults in the configuration: see the log"),
+                bytes_max,
+            );
         }
     }
 
@@ -265,7 +302,11 @@ impl Watchdog<'_> {
         if !due || self.telling.printing != Printing::None {
             return;
         }
-        let errand = if self.telling.stdout_started { Errand::Digest } else { Errand::Start };
+        let errand = if self.telling.stdout_started {
+            Errand::Digest
+        } else {
+            Errand::Start
+        };
         self.compose(errand, Markup::Plain, MESSAGE_BYTES_MAX, now, config);
         self.table.accepted(CHANNEL, now, config);
         self.telling.stdout_started = true;
@@ -276,7 +317,9 @@ impl Watchdog<'_> {
 
     /// Takes the next line of the message for stdout.
     pub(super) fn take_stdout_line(&mut self) -> Option<&str> {
-        let Printing::From(start) = self.telling.printing else { return None };
+        let Printing::From(start) = self.telling.printing else {
+            return None;
+        };
         let Some(rest) = self.message.as_str().get(start..).filter(|rest| !rest.is_empty()) else {
             self.telling.printing = Printing::None;
             return None;
@@ -311,21 +354,28 @@ impl Watchdog<'_> {
 
     fn ask_telegram(&mut self, errand: Errand, now: Instant) {
         self.telegram.begin(errand);
-        self.links.start(Owner::Telegram, now, Some(now.after(CALL_TIMEOUT)), Task::Request);
+        self.links
+            .start(Owner::Telegram, now, Some(now.after(CALL_TIMEOUT)), Task::Request);
     }
 
     fn test_answered(&mut self, errand: Errand, verdict: Verdict, now: Instant, config: &Config) {
         self.telling.test_tries = self.telling.test_tries.saturating_add(1);
         let again = verdict == Verdict::Changed && self.telling.test_tries < TEST_TRIES_MAX;
-        let name = if errand == Errand::Identify { "getMe" } else { "sendMessage" };
+        let name = if errand == Errand::Identify {
+            "getMe"
+        } else {
+            "sendMessage"
+        };
         match verdict {
             Verdict::Accepted if errand == Errand::Identify => {
                 let bot = String::<64>::try_from(self.telegram.bot_name()).unwrap_or_default();
-                self.telling.say(format_args!("telegram: getMe: ok, the bot is @{bot}"));
+                self.telling
+                    .say(format_args!("telegram: getMe: ok, the bot is @{bot}"));
                 self.send_test(now, config);
             }
             Verdict::Accepted => {
-                self.telling.say(format_args!("telegram: sendMessage: ok, delivered"));
+                self.telling
+                    .say(format_args!("telegram: sendMessage: ok, delivered"));
                 self.telling.test = Test::Delivered;
             }
             Verdict::Changed | Verdict::Later | Verdict::Broken => {
@@ -348,9 +398,19 @@ impl Watchdog<'_> {
     fn send_test(&mut self, now: Instant, config: &Config) {
         let wall = self.wall(now);
         let markup = self.telegram.markup();
-        let context = Context { config, channel: CHANNEL, markup, bytes_max: MESSAGE_BYTES_MAX, now, wall };
+        let context = Context {
+            config,
+            channel: CHANNEL,
+            markup,
+            bytes_max: MESSAGE_BYTES_MAX,
+            now,
+            wall,
+        };
         self.message.begin(&context);
-        self.message.add(format_args!("🔔 TEST: the watchdog can reach this chat ({wall})"), MESSAGE_BYTES_MAX);
+        self.message.add(
+            format_args!("🔔 TEST: the watchdog can reach this chat ({wall})"),
+            MESSAGE_BYTES_MAX,
+        );
         self.message.make_loud();
         self.ask_telegram(Errand::Test, now);
     }
@@ -363,12 +423,18 @@ pub(super) fn write_request(
     config: &Config,
     out: &mut Request,
 ) -> core::fmt::Result {
-    let Some(settings) = &config.telegram else { return Err(core::fmt::Error) };
+    let Some(settings) = &config.telegram else {
+        return Err(core::fmt::Error);
+    };
     match telegram.errand() {
         Errand::Identify => Telegram::emit_identify(settings, out),
         Errand::None => Err(core::fmt::Error),
         Errand::Start | Errand::Digest | Errand::Test => {
-            let noise = if message.is_silent() { Noise::Silent } else { Noise::Loud };
+            let noise = if message.is_silent() {
+                Noise::Silent
+            } else {
+                Noise::Loud
+            };
             telegram.emit_message(settings, message.as_str(), noise, out)
         }
     }

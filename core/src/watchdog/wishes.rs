@@ -44,13 +44,23 @@ impl<'c> Watchdog<'c> {
                 };
                 Output::Open(connection, Peer::Tcp(address), name)
             }
-            Wish::OpenUnix(owner, connection) => Output::Open(connection, links::unix_peer(owner, config), None),
+            Wish::OpenUnix(owner, connection) => {
+                Output::Open(connection, links::unix_peer(owner, config), None)
+            }
             Wish::Write(connection) => Output::Write(connection, &self.request),
             Wish::Close(connection) => Output::Close(connection),
-            Wish::Query { server, fresh } => Output::Query { server, bytes: &self.query, fresh },
+            Wish::Query { server, fresh } => Output::Query {
+                server,
+                bytes: &self.query,
+                fresh,
+            },
             Wish::ReadFile(file) => Output::ReadFile(file),
             Wish::Stat(place) => {
-                let path = config.host.disk_paths.get(usize::from(place)).map_or("", |path| path.path.as_str());
+                let path = config
+                    .host
+                    .disk_paths
+                    .get(usize::from(place))
+                    .map_or("", |path| path.path.as_str());
                 Output::Stat(place, path)
             }
         })
@@ -64,12 +74,16 @@ impl<'c> Watchdog<'c> {
         let wall = self.wall(now);
         if self.notes.take_start_line() {
             let line = self.line.insert(Line::new(wall, Level::Info));
-            line.pair("event", "started").pair("version", env!("CARGO_PKG_VERSION"));
-            line.pair("instance", &config.name).pair("interval", config.interval);
+            line.pair("event", "started")
+                .pair("version", env!("CARGO_PKG_VERSION"));
+            line.pair("instance", &config.name)
+                .pair("interval", config.interval);
             return Some(Wish::Log(Level::Info));
         }
         for place in 0..self.table.rows().len() {
-            let Some(row) = self.table.row_mut(place) else { break };
+            let Some(row) = self.table.row_mut(place) else {
+                break;
+            };
             if let Some(event) = row.take_event() {
                 self.line = Some(logfmt::event(row, event, config, wall).1);
                 return Some(Wish::Event);
@@ -114,15 +128,24 @@ impl<'c> Watchdog<'c> {
     }
 
     fn write_request(&mut self, owner: Owner, config: &Config) -> core::fmt::Result {
-        let Self { request, telegram, message, docker, probing, .. } = self;
+        let Self {
+            request,
+            telegram,
+            message,
+            docker,
+            probing,
+            ..
+        } = self;
         request.clear();
         match owner {
             Owner::Telegram => telling::write_request(telegram, message, config, request),
             Owner::Engine => write_engine_request(docker, probing.asked(), config, request),
-            Owner::EngineEvents => write_engine_request(docker, Some(docker::Request::Events), config, request),
-            Owner::Orchestrator | Owner::Dependency(_) => {
-                owner.url(config).map_or(Err(core::fmt::Error), |url| links::write_get(url, request))
+            Owner::EngineEvents => {
+                write_engine_request(docker, Some(docker::Request::Events), config, request)
             }
+            Owner::Orchestrator | Owner::Dependency(_) => owner
+                .url(config)
+                .map_or(Err(core::fmt::Error), |url| links::write_get(url, request)),
             Owner::Resolver => Err(core::fmt::Error),
         }
     }

@@ -451,7 +451,8 @@ impl Container {
             followed: Followed::NotYet,
         });
         self.signs.heard = Some(now);
-        if self.end == End::Before {
+        if self.end != End::None {
+            // The list was quicker and its end was judged without this: once more, when the wait is over.
             self.end = End::Open;
         }
     }

@@ -26,8 +26,8 @@ pub(super) enum Action {
     Oom,
     /// It has another name.
     Rename,
-    /// Its health check said something new.
-    Health(Health),
+    /// Its health check said something new. (What it said stands beside, so that a new reader is all zero bits.)
+    Health,
 }
 
 impl Action {
@@ -40,12 +40,15 @@ impl Action {
             "die" => Self::Die,
             "oom" => Self::Oom,
             "rename" => Self::Rename,
-            _ => match Health::of(word.strip_prefix("health_status:").unwrap_or_default().trim()) {
-                Health::None => Self::Other,
-                health => Self::Health(health),
-            },
+            _ if health_in(word) != Health::None => Self::Health,
+            _ => Self::Other,
         }
     }
+}
+
+/// `health_status: unhealthy`
+fn health_in(word: &str) -> Health {
+    Health::of(word.strip_prefix("health_status:").unwrap_or_default().trim())
 }
 
 /// One event.
@@ -53,6 +56,8 @@ impl Action {
 pub(super) struct Happening {
     is_container: bool,
     pub(super) action: Action,
+    /// What a health check said.
+    pub(super) health: Health,
     /// The container as the event describes it, its state left open.
     pub(super) row: Row,
     /// The signal of a `kill`.
@@ -65,6 +70,7 @@ impl Happening {
     const EMPTY: Self = Self {
         is_container: false,
         action: Action::Other,
+        health: Health::None,
         row: Row::EMPTY,
         signal: None,
         ns: None,
@@ -184,7 +190,10 @@ impl Document {
         let said = &mut self.said;
         match place {
             At::Type => said.is_container = false,
-            At::Action => said.action = Action::Other,
+            At::Action => {
+                said.action = Action::Other;
+                said.health = Health::None;
+            }
             At::Actor => {
                 said.row = Row::EMPTY;
                 said.signal = None;
@@ -210,7 +219,10 @@ impl Document {
         let said = &mut self.said;
         match place {
             At::Type => said.is_container = whole == "container",
-            At::Action => said.action = Action::of(whole),
+            At::Action => {
+                said.action = Action::of(whole);
+                said.health = health_in(whole);
+            }
             At::Id => said.row.id = Id::parse(whole),
             At::Name => said.row.named.take(text, config),
             At::Signal => said.signal = signal_number(whole),

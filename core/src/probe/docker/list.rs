@@ -72,7 +72,7 @@ impl Named {
     pub(super) fn take(&mut self, name: Text<'_>, config: &config::Docker) {
         let text = name.start();
         let text = text.strip_prefix('/').unwrap_or(text);
-        let taken = if text.contains('/') {
+        let taken = if text.as_bytes().contains(&b'/') {
             Taken::Alias
         } else {
             Taken::Own

@@ -204,8 +204,10 @@ pub struct Docker {
 #[derive(Debug)]
 struct Stream {
     state: EventsState,
-    /// Whether it was asked for since the last tick began.
+    /// Whether it was tried in vain since the last tick began.
     tried: bool,
+    /// Whether it was open when the last tick began.
+    is_old: bool,
     refused_at: Instant,
     answer: Answer,
     reader: EventReader,
@@ -244,6 +246,7 @@ impl Docker {
             stream: Stream {
                 state: EventsState::Closed,
                 tried: false,
+                is_old: false,
                 refused_at: Instant::ZERO,
                 answer: Answer::None,
                 reader: EventReader::new(),
@@ -275,6 +278,7 @@ impl Docker {
         self.allow_looks();
         self.store.drop_list();
         self.stream.tried = false;
+        self.stream.is_old = self.stream.state == EventsState::Open;
         if matches!(self.stream.state, EventsState::Refused(_))
             && now.since(self.stream.refused_at) >= EVENTS_RETRY
         {
@@ -388,7 +392,8 @@ impl Docker {
     ///
     /// # Errors
     /// Why the engine counts as down; nothing was staged then. For [`Fault::NoAnswer`] whoever held the exchange knows
-    /// the reason.
+    /// the reason. A stream of events that still stands is to be closed then, for it may be that of an engine that is
+    /// gone.
     pub fn settle(
         &mut self,
         now: Instant,
@@ -622,20 +627,21 @@ impl Docker {
         Want::Nothing
     }
 
-    /// Polling goes on alone; the next tick opens the stream again, from the last event on.
+    /// Polling goes on alone. A stream that stood a while is opened again at once, from the last event on: a proxy may
+    /// have cut it. One that ends at once is opened again at the next tick.
     fn end_events(&mut self, now: Instant) {
-        self.stream.tried = true;
-        match core::mem::take(&mut self.stream.answer) {
-            Answer::Status(status) => {
-                self.stream.state = EventsState::Refused(status);
-                self.stream.refused_at = now;
-            }
-            _ => {
-                self.stream.state = EventsState::Closed;
-                if self.engine == Engine::Stayed {
-                    self.engine = Engine::Interrupted;
-                }
-            }
+        let was_old = core::mem::take(&mut self.stream.is_old);
+        self.stream.tried = !was_old;
+        if let Answer::Status(status) = core::mem::take(&mut self.stream.answer) {
+            self.stream.state = EventsState::Refused(status);
+            self.stream.refused_at = now;
+            return;
+        }
+        self.stream.state = EventsState::Closed;
+        // Only the end of one that stood is a sign that the engine may have restarted. A stream that never stands
+        // must not excuse every end.
+        if was_old && self.engine == Engine::Stayed {
+            self.engine = Engine::Interrupted;
         }
     }
 }

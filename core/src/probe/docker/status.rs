@@ -27,7 +27,7 @@ impl Status {
 
     /// Reads the text; what is not understood is not said.
     pub(super) fn of(text: &str) -> Self {
-        let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let (first, rest) = cut(text, b' ').unwrap_or((text, ""));
         match first {
             "Up" => Self {
                 health: health(rest),
@@ -47,17 +47,28 @@ impl Status {
     }
 }
 
+/// Cuts a text at the first `at`. The standard library's own has a path to a panic that the compiler does not see
+/// through; this one has none.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|byte| byte == at)?;
+    let (before, rest) = text.split_at_checked(place)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// The health in the last parentheses, if that is what stands in them.
 fn health(rest: &str) -> Health {
-    let inside = rest
-        .rsplit_once('(')
-        .and_then(|(_, inside)| inside.strip_suffix(')'));
-    inside.map_or(Health::None, |word| {
-        Health::of(word.strip_prefix("health: ").unwrap_or(word))
-    })
+    let mut inside = rest;
+    while let Some((_, behind)) = cut(inside, b'(') {
+        inside = behind;
+    }
+    let Some((word, "")) = cut(inside, b')') else {
+        return Health::None;
+    };
+    Health::of(word.strip_prefix("health: ").unwrap_or(word))
 }
 
 fn code(rest: &str) -> (Option<ExitCode>, &str) {
-    let Some((inside, behind)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
+    let Some((inside, behind)) = rest.strip_prefix('(').and_then(|rest| cut(rest, b')')) else {
         return (None, rest);
     };
     (inside.parse().ok().map(ExitCode), behind.trim_start())
@@ -65,14 +76,13 @@ fn code(rest: &str) -> (Option<ExitCode>, &str) {
 
 /// The engine's own rounding: `Less than a second`, `About a minute`, `About an hour`, `5 seconds`, `3 weeks`.
 fn age(rest: &str) -> Option<u64> {
-    let mut words = rest.split(' ');
-    let count = match words.next()? {
+    let (first, rest) = cut(rest, b' ')?;
+    let (count, unit) = match first {
         "Less" => return Some(0),
         // `a` or `an` stands between.
-        "About" => words.next().map(|_| 1)?,
-        number => number.parse().ok()?,
+        "About" => (1, cut(rest, b' ')?.1),
+        number => (number.parse().ok()?, rest),
     };
-    let unit = words.next()?;
     let seconds = [
         ("second", 1_u64),
         ("minute", 60),

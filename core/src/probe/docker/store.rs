@@ -200,7 +200,7 @@ impl Store {
             Action::Stop => container.on_stop(ns),
             Action::Die => container.on_die(ns, now),
             Action::Oom => container.on_oom(now),
-            Action::Health(health) => container.on_health(health, looks, now),
+            Action::Health => container.on_health(happened.health, looks, now),
             Action::Rename => {
                 if let Some((name, role)) = named {
                     container.seen.name = name.clone();

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use super::figure::Verdict;
 use super::*;
 use crate::config::{DiskPath, Percent};
-use crate::signal::Kind;
+use crate::signal::{Kind, Observation};
 use crate::time::Millis;
 
 const MEMINFO: &str = "MemTotal: 16384000 kB\nMemAvailable: 8192000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
@@ -558,6 +558,52 @@ fn a_discovered_name_of_any_length_fits() {
 #[test]
 fn the_probe_is_small() {
     assert!(size_of::<Host>() < 4096, "{}", size_of::<Host>());
+}
+
+/// Between its two thresholds a signal that fires stays active, and one that does not stays clear (CONTRACTS 4).
+#[test]
+fn between_the_thresholds_a_signal_stays_what_it_is() {
+    let mut all = config::Config::EMPTY;
+    (all.raise_ticks, all.clear_ticks) = (1, 1);
+    all.interval = Millis::from_secs(15);
+    all.host = config(&["/"]);
+    all.host.disk_ceiling = Some(Percent(97.0));
+    let subject = crate::text::Subject::new("/");
+    let mut table = std::boxed::Box::new(Table::new());
+    let id = crate::signal::SignalId {
+        kind: Kind::DiskCeiling,
+        subject: subject.clone(),
+    };
+    table.register(id, at(0));
+    let mut host = Host::new();
+    let mut observe = |tick: u64, blocks_available: u64| {
+        host.begin_tick(at(tick), &all.host);
+        drain(&mut host, &all.host, &[(HostFile::MemInfo, MEMINFO)]);
+        let figures = FileSystem {
+            blocks_available,
+            ..full_disk(1)
+        };
+        host.file_system(0, Ok(figures));
+        let summary = host.settle(at(tick), &all.host, &mut table);
+        assert!(summary.is_readable);
+        let staged = table.staged(Kind::DiskCeiling, &subject);
+        let staged = staged.map(|(observation, detail)| (observation, detail.to_string()));
+        table.settle(at(tick), &all);
+        staged.expect("the path is observed")
+    };
+    for (tick, available, observation, detail) in [
+        (15, 40, Observation::Clear, "96% used (limit 97%)"),
+        (30, 30, Observation::Active, "97% used (limit 97%)"),
+        (45, 40, Observation::Active, "96% used (limit 97%)"),
+        (60, 50, Observation::Clear, "95% used (limit 97%)"),
+        (75, 40, Observation::Clear, "96% used (limit 97%)"),
+    ] {
+        assert_eq!(
+            observe(tick, available),
+            (observation, detail.to_string()),
+            "at {tick}s"
+        );
+    }
 }
 
 /// Whatever the texts hold, nothing panics, and how they are cut into parts changes nothing: 2,000 times the texts of a

@@ -327,6 +327,7 @@ fn ends_while_the_stream_was_gone_are_no_news_unless_an_event_comes_late() {
     let ended = [row("web", "exited", "Exited (1) 9 seconds ago")];
     let mut bench = Bench::streaming();
     bench.inspect("web", inspection("exited", 1, false, START, 0));
+    bench.tick(&[up("web")]).unwrap();
     bench.docker.end(Request::Events, Close::Whole, bench.now);
     bench.tick(&ended).unwrap();
     assert_eq!(bench.down("web"), "clear");
@@ -336,6 +337,83 @@ fn ends_while_the_stream_was_gone_are_no_news_unless_an_event_comes_late() {
     bench.wait();
     assert_eq!(bench.down("web"), "fact: exited 1");
     assert!(bench.has_news());
+}
+
+#[test]
+fn a_stream_that_never_stands_excuses_nothing() {
+    // A proxy that answers /events with an empty body, every time: deaths are told all the same.
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.tick(&[up("web")]).unwrap();
+        assert!(bench.docker.wants_events());
+        bench.docker.head(Request::Events, 200, None);
+        bench.docker.end(Request::Events, Close::Whole, bench.now);
+        assert!(!bench.docker.wants_events());
+    }
+    bench.docker.end(Request::Events, Close::Broken, bench.now);
+    bench.inspect("web", inspection("exited", 3, false, START, 0));
+    bench
+        .tick(&[row("web", "exited", "Exited (3) 1 second ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "fact: exited 3");
+}
+
+#[test]
+fn a_stream_that_stood_is_opened_again_at_once() {
+    let mut bench = Bench::streaming();
+    bench.tick(&[up("web")]).unwrap();
+    bench.docker.end(Request::Events, Close::Whole, bench.now);
+    assert!(bench.docker.wants_events());
+    bench.docker.end(Request::Events, Close::Broken, bench.now);
+    assert!(
+        !bench.docker.wants_events(),
+        "and in vain: not again before the next tick"
+    );
+    bench.tick(&[up("web")]).unwrap();
+    assert!(bench.docker.wants_events());
+}
+
+#[test]
+fn events_that_come_behind_the_list_have_the_last_word() {
+    // The list judged by the code alone, wrongly both times; then the events arrive.
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("exited", 1, false, START, 0));
+    bench
+        .tick(&[row("web", "exited", "Exited (1) 1 second ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "fact: exited 1");
+    bench.hear(&(event("kill", "web", r#""signal":"15","#, T) + &event("die", "web", "", T + 1)));
+    bench.wait();
+    assert_eq!(bench.down("web"), "clear");
+
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("exited", 137, false, START, 0));
+    bench
+        .tick(&[row("web", "exited", "Exited (137) 1 second ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "clear");
+    bench.hear(&event("die", "web", "", T));
+    bench.wait();
+    assert_eq!(bench.down("web"), "fact: exited 137 (SIGKILL)");
+    assert!(bench.has_news());
+}
+
+#[test]
+fn a_list_within_the_wait_does_not_judge() {
+    // It says exited before the intent could come; the intent comes.
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("exited", 1, false, START, 0));
+    bench.hear(&event("die", "web", "", T));
+    bench
+        .docker
+        .begin_tick(bench.now.after(Millis::from_millis(1)), INTERVAL);
+    bench.list = format!("[{}]", row("web", "exited", "Exited (1) 1 second ago"));
+    bench.drain();
+    bench.docker.close_tick().unwrap();
+    assert_eq!(bench.down("web"), "unknown");
+    bench.hear(&event("stop", "web", "", T + 20_000_000));
+    bench.wait();
+    assert_eq!(bench.down("web"), "clear");
 }
 
 #[test]
