@@ -8,22 +8,22 @@ use heapless::String;
 
 use super::url::{self, UrlFault};
 use super::value::{cut, whole};
-use super::{EngineAddress, Scheme};
+use super::{Endpoint, EngineAddress, Scheme};
 use crate::wire::dns::address::parse as parse_ip;
 
 /// The port of DNS (RFC 1035, 4.2).
 const DNS_PORT: u16 = 53;
 
 /// Reads `ip:port`.
-pub(super) fn listen(text: &str) -> Option<SocketAddr> {
+pub(super) fn listen(text: &str) -> Option<Endpoint> {
     let (address, port) = split(text)?;
-    Some(SocketAddr::new(address, port?))
+    Some(SocketAddr::new(address, port?).into())
 }
 
 /// Reads `ip[:port]`, the port of DNS where none is given.
-pub(super) fn nameserver(text: &str) -> Option<SocketAddr> {
+pub(super) fn nameserver(text: &str) -> Option<Endpoint> {
     let (address, port) = split(text)?;
-    Some(SocketAddr::new(address, port.unwrap_or(DNS_PORT)))
+    Some(SocketAddr::new(address, port.unwrap_or(DNS_PORT)).into())
 }
 
 /// Reads `unix:///path` or `tcp://host:port`.

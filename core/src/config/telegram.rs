@@ -2,6 +2,8 @@
 //!
 //! Must never show the token, not even a faulty one. Tests: beside the code. Fuzz target: `config`.
 
+use core::num::NonZeroI64;
+
 use heapless::{String, Vec};
 
 use super::value::{cut, digits};
@@ -19,7 +21,7 @@ pub(super) const fn blank() -> Telegram {
             host: String::new(),
             port: 443,
             path: Secret::EMPTY,
-            user_info: None,
+            user_info: Secret::EMPTY,
         },
         proxy: None,
     }
@@ -62,8 +64,8 @@ pub(super) fn chat_id(text: &str) -> Option<Name> {
 }
 
 /// Reads a topic: a positive integer.
-pub(super) fn thread_id(text: &str) -> Option<i64> {
-    i64::try_from(digits(text)?).ok().filter(|id| *id > 0)
+pub(super) fn thread_id(text: &str) -> Option<NonZeroI64> {
+    NonZeroI64::new(i64::try_from(digits(text)?).ok()?)
 }
 
 #[cfg(test)]
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_a_positive_integer() {
-        assert_eq!(thread_id("42"), Some(42));
+        assert_eq!(thread_id("42"), NonZeroI64::new(42));
         for text in ["0", "-1", "x", "9223372036854775808", ""] {
             assert_eq!(thread_id(text), None, "{text}");
         }

@@ -194,7 +194,7 @@ fn unix(path: &str) -> Result<Url, UrlFault> {
         host: String::new(),
         port: 0,
         path: Secret::new(path).ok_or(UrlFault::TooLong(UNIX_PATH_BYTES_MAX))?,
-        user_info: None,
+        user_info: Secret::EMPTY,
     })
 }
 
@@ -220,7 +220,7 @@ fn network(scheme: Scheme, rest: &str) -> Result<Url, UrlFault> {
         user_info: user_info(user)?,
     };
     match scheme {
-        Scheme::Tcp if url.user_info.is_some() => Err(UrlFault::UserInfoUnwanted),
+        Scheme::Tcp if url.user_info().is_some() => Err(UrlFault::UserInfoUnwanted),
         Scheme::Tcp | Scheme::Socks5 if !tail.is_empty() && tail != "/" => Err(UrlFault::PathUnwanted),
         Scheme::Http | Scheme::Https | Scheme::Tcp | Scheme::Unix | Scheme::Socks5 => Ok(url),
     }
@@ -294,9 +294,9 @@ fn target(tail: &str) -> Result<Secret<PATH_BYTES_MAX>, UrlFault> {
 
 /// Decodes `user:password` for Basic authentication (RFC 7617): no control characters, and no `:` in the user's
 /// name, which only its encoding could bring in. A user alone has an empty password.
-fn user_info(text: &str) -> Result<Option<Secret<USER_INFO_BYTES_MAX>>, UrlFault> {
+fn user_info(text: &str) -> Result<Secret<USER_INFO_BYTES_MAX>, UrlFault> {
     if text.is_empty() {
-        return Ok(None);
+        return Ok(Secret::EMPTY);
     }
     let (user, password) = cut(text, ':').unwrap_or((text, ""));
     let mut bytes = heapless::Vec::<u8, USER_INFO_BYTES_MAX>::new();
@@ -312,7 +312,7 @@ fn user_info(text: &str) -> Result<Option<Secret<USER_INFO_BYTES_MAX>>, UrlFault
     if decoded.chars().any(char::is_control) {
         return Err(UrlFault::UserInfo);
     }
-    Ok(Secret::new(decoded))
+    Secret::new(decoded).ok_or(UrlFault::TooLong(USER_INFO_BYTES_MAX))
 }
 
 fn percent_decode<const N: usize>(text: &str, out: &mut heapless::Vec<u8, N>) -> Result<(), UrlFault> {
@@ -335,7 +335,7 @@ fn percent_decode<const N: usize>(text: &str, out: &mut heapless::Vec<u8, N>) ->
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", scheme_text(self.scheme))?;
-        if self.user_info.is_some() {
+        if self.user_info().is_some() {
             f.write_str("***@")?;
         }
         if self.host.contains(':') {
@@ -410,7 +410,7 @@ mod tests {
             let read = format!("{:?} {} {} {}", url.scheme, url.host, url.port, url.path.reveal());
             assert_eq!(read, parts, "{text}");
             assert_eq!(url.to_string(), shown, "{text}");
-            assert!(url.user_info.is_none(), "{text}");
+            assert!(url.user_info().is_none(), "{text}");
         }
     }
 
@@ -425,11 +425,11 @@ mod tests {
             ("http://%C3%A9:p@h/", "é:p"),
         ] {
             let url = parse(text).unwrap();
-            assert_eq!(url.user_info.as_ref().unwrap().reveal(), decoded, "{text}");
+            assert_eq!(url.user_info(), Some(decoded), "{text}");
             assert_eq!(url.to_string(), "http://***@h");
             assert!(!format!("{url:?}").contains(decoded), "{url:?}");
         }
-        assert!(parse("http://@h/").unwrap().user_info.is_none());
+        assert!(parse("http://@h/").unwrap().user_info().is_none());
         for text in [
             "http://u%3a:p@h",
             "http://u:%zz@h",
