@@ -12,6 +12,8 @@
 mod agents;
 mod envelope;
 mod figures;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 
