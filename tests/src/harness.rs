@@ -195,6 +195,20 @@ impl Setup {
         output
     }
 
+    /// Runs `check --json` and takes its document apart.
+    ///
+    /// # Panics
+    /// If stdout is not one JSON document.
+    pub fn check(&self) -> Checked {
+        let output = self.clone().argument("check").argument("--json").output();
+        let document =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        Checked {
+            status: output.status.code().unwrap(),
+            document,
+        }
+    }
+
     /// Starts the daemon.
     pub fn start(&self) -> Watchdog {
         Watchdog::of(self.command(), None)
@@ -205,6 +219,60 @@ impl Setup {
         let command = self.dressed(strace.command(self.program()));
         Watchdog::of(command, Some(strace))
     }
+}
+
+/// What `check --json` said.
+#[derive(Debug)]
+pub struct Checked {
+    /// The exit status.
+    pub status: i32,
+    /// The document, as `/status` has it.
+    pub document: serde_json::Value,
+}
+
+impl Checked {
+    /// The entry of a signal.
+    pub fn signal(&self, id: &str) -> Option<&serde_json::Value> {
+        self.document["signals"]
+            .as_array()?
+            .iter()
+            .find(|signal| signal["signal"] == id)
+    }
+
+    /// The state of a signal; `absent` if it is not listed.
+    pub fn state(&self, id: &str) -> &str {
+        self.signal(id)
+            .and_then(|signal| signal["state"].as_str())
+            .unwrap_or("absent")
+    }
+
+    /// The detail of a signal.
+    pub fn detail(&self, id: &str) -> &str {
+        self.signal(id)
+            .and_then(|signal| signal["detail"].as_str())
+            .unwrap_or("")
+    }
+}
+
+/// Does the same with every case, all at once, and tells which ones failed.
+///
+/// Most of a test's time is waiting for ticks; a case a core would take minutes.
+///
+/// # Panics
+/// If any case panics.
+pub fn each_at_once<T: Sync>(cases: &[(&str, T)], act: impl Fn(&str, &T) + Sync) {
+    let act = &act;
+    let failed: Vec<&str> = thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .iter()
+            .map(|(name, case)| (*name, scope.spawn(move || act(name, case))))
+            .collect();
+        running
+            .into_iter()
+            .filter_map(|(name, thread)| thread.join().is_err().then_some(name))
+            .collect()
+    });
+    assert!(failed.is_empty(), "failed: {failed:?}");
 }
 
 fn all_of(stream: &mut impl Read) -> Vec<u8> {
