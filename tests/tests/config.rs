@@ -1,10 +1,11 @@
 //! The configuration as an operator meets it, and the secrets that nobody may meet.
 
 use std::io::Write;
+use std::path::Path;
 
 use watchdog_tests::fake::telegram::{CHAT_ID, TOKEN};
 use watchdog_tests::fake::{Answer, FakeHttp, FakeOrchestrator, FakeTelegram, TelegramAnswer};
-use watchdog_tests::harness::{SOON, Setup};
+use watchdog_tests::harness::{SOON, Setup, each_at_once};
 
 /// Every variable that takes a value which can be wrong, with one that is.
 const NONSENSE: [(&str, &str); 44] = [
@@ -237,30 +238,16 @@ fn no_secret(what: &str, text: &str) {
     }
 }
 
-/// Everything has a secret and everything fails, also by configuration: neither log, nor messages, nor commands hold one.
-#[test]
-fn no_output_ever_holds_a_secret() {
-    let failing = FakeHttp::always(Answer::status(500));
-    let port = failing.port();
-    let telegram = FakeTelegram::start();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(
-        file,
-        " http://fileSecret:fileSecret@127.0.0.1:{port}/?fileSecret "
-    )
-    .unwrap();
-    let setup = Setup::quiet()
-        .telegram(&telegram)
+/// Every variable that can hold a secret holds one; everything leads to what fails.
+fn full_of_secrets(telegram: &FakeTelegram, port: u16, file: &Path) -> Setup {
+    let failing = format!("http://userSecret:passSecret@127.0.0.1:{port}");
+    Setup::quiet()
+        .telegram(telegram)
         .ticks(1, 1)
         .set("WATCHDOG_LOG", "debug")
-        .set(
-            "WATCHDOG_ORCH_URL",
-            format!("http://userSecret:passSecret@127.0.0.1:{port}/metrics?key=querySecret"),
-        )
-        .set(
-            "WATCHDOG_DEP_ONE",
-            format!("http://userSecret:passSecret@127.0.0.1:{port}/?querySecret"),
-        )
+        .set("WATCHDOG_NAMESERVER", "127.0.0.1:1")
+        .set("WATCHDOG_ORCH_URL", format!("{failing}/metrics?key=querySecret"))
+        .set("WATCHDOG_DEP_ONE", format!("{failing}/?querySecret"))
         .set(
             "WATCHDOG_DEP_TWO",
             "https://userSecret:passSecret@127.0.0.1:1/?querySecret",
@@ -274,17 +261,31 @@ fn no_output_ever_holds_a_secret() {
             "WATCHDOG_DEP_WORSE",
             "http://userSecret:passSecret@x:99999/?querySecret status=oops",
         )
-        .set("WATCHDOG_DEP_FILE_FILE", file.path().display())
-        .set("WATCHDOG_NAMESERVER", "127.0.0.1:1")
-        .set(
-            "WATCHDOG_ALERTMANAGER_URL",
-            format!("http://userSecret:passSecret@127.0.0.1:{port}/?querySecret"),
-        )
+        .set("WATCHDOG_DEP_FILE_FILE", file.display())
+        .set("WATCHDOG_ALERTMANAGER_URL", format!("{failing}/?querySecret"))
         .set(
             "WATCHDOG_HEARTBEAT_URL",
             format!("http://127.0.0.1:{port}/beatSecret"),
-        );
-    let watchdog = setup.start();
+        )
+}
+
+fn secret_file(port: u16) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(
+        file,
+        " http://fileSecret:fileSecret@127.0.0.1:{port}/?fileSecret "
+    )
+    .unwrap();
+    file
+}
+
+/// Everything has a secret and everything fails: neither log nor messages hold one.
+#[test]
+fn the_daemon_never_shows_a_secret() {
+    let failing = FakeHttp::always(Answer::status(500));
+    let telegram = FakeTelegram::start();
+    let file = secret_file(failing.port());
+    let watchdog = full_of_secrets(&telegram, failing.port(), file.path()).start();
     watchdog.wait_event("firing", "dep_down:one");
     watchdog.wait_event("firing", "dep_down:three");
     telegram.wait_for("FIRING dep_down:one", SOON);
@@ -294,18 +295,27 @@ fn no_output_ever_holds_a_secret() {
     for message in telegram.attempts() {
         no_secret("a message", &message.body.to_string());
     }
-    // The faults that concern secrets themselves.
-    let proxied = setup.clone().set(
+}
+
+/// No command shows a secret, also where the variable that holds it is at fault.
+#[test]
+fn no_command_shows_a_secret() {
+    let failing = FakeHttp::always(Answer::status(500));
+    let telegram = FakeTelegram::start();
+    let file = secret_file(failing.port());
+    let right = full_of_secrets(&telegram, failing.port(), file.path());
+    let proxied = right.clone().set(
         "WATCHDOG_TELEGRAM_PROXY",
         "http://proxySecret:proxySecret@127.0.0.1:1",
     );
-    let wrong = setup
+    let wrong = right
         .clone()
         .set("WATCHDOG_TELEGRAM_PROXY", "ftp://proxySecret@x")
         .set("WATCHDOG_HEARTBEAT_URL", "beatSecret")
         .set("WATCHDOG_TELEGRAM_TOKEN", format!("/{TOKEN}"))
         .set("WATCHDOG_TELEGRAM_TOKEN_FILE", file.path().display());
-    for (name, setup) in [("right", setup), ("proxied", proxied), ("wrong", wrong)] {
+    let cases = [("right", right), ("proxied", proxied), ("wrong", wrong)];
+    each_at_once(&cases, |name, setup| {
         for command in [
             &["config"][..],
             &["check"],
@@ -325,7 +335,7 @@ fn no_output_ever_holds_a_secret() {
                 &String::from_utf8_lossy(&output.stderr),
             );
         }
-    }
+    });
 }
 
 /// A token from a file works, white space and all; together with the variable it is a fault, and neither serves.

@@ -230,6 +230,20 @@ fn writes(call: &str) -> bool {
         .any(|flag| call.contains(flag))
 }
 
+/// Everything of the host that can be looked at.
+fn every_host_signal() -> Setup {
+    Setup::quiet()
+        .unset("WATCHDOG_MEM_AVAILABLE_MIN")
+        .unset("WATCHDOG_FD_MAX")
+        .set("WATCHDOG_DISK_CEILING", "1%")
+        .set("WATCHDOG_INODE_CEILING", "99%")
+        .set("WATCHDOG_SWAP_MAX", "99%")
+        .set("WATCHDOG_LOAD_MAX", "1000")
+        .set("WATCHDOG_PRESSURE_MEM_MAX", "99")
+        .set("WATCHDOG_PRESSURE_IO_MAX", "99")
+        .set("WATCHDOG_PRESSURE_CPU_MAX", "99")
+}
+
 /// A whole run with every source, alarms and ends included, opens no file for writing and touches no process.
 #[test]
 fn tc_13_no_file_is_written_and_no_process_touched() {
@@ -245,24 +259,15 @@ fn tc_13_no_file_is_written_and_no_process_touched() {
         FakeSocket::tcp(),
         FakeSocket::unix(&engine.folder().join("dep.sock")),
     );
-    let mut watchdog = Setup::quiet()
+    let mut watchdog = every_host_signal()
         .telegram(&telegram)
         .engine(&engine)
         .nameserver(&dns)
         .ticks(2, 1)
-        .unset("WATCHDOG_MEM_AVAILABLE_MIN")
-        .unset("WATCHDOG_FD_MAX")
         .set(
             "WATCHDOG_ORCH_URL",
             format!("http://orch.test:{}/metrics", orchestrator.port()),
         )
-        .set("WATCHDOG_DISK_CEILING", "1%")
-        .set("WATCHDOG_INODE_CEILING", "99%")
-        .set("WATCHDOG_SWAP_MAX", "99%")
-        .set("WATCHDOG_LOAD_MAX", "1000")
-        .set("WATCHDOG_PRESSURE_MEM_MAX", "99")
-        .set("WATCHDOG_PRESSURE_IO_MAX", "99")
-        .set("WATCHDOG_PRESSURE_CPU_MAX", "99")
         .set("WATCHDOG_DEP_HTTP", http.url())
         .set(
             "WATCHDOG_DEP_HTTPS",
