@@ -204,6 +204,8 @@ pub enum Input<'a> {
     FilePart(HostFile, &'a [u8]),
     /// The end of a file that was asked for.
     FileEnd(HostFile, Result<(), FileFault>),
+    /// A file of the resolver that was asked for has not changed since it was read last.
+    FileUnchanged(HostFile),
     /// What the file system at a path of the configuration says, by the path's place.
     FileSystem(u8, Result<FileSystem, FileFault>),
 }
@@ -230,8 +232,10 @@ pub enum Output<'a> {
     ReadFile(HostFile),
     /// Ask a path's file system; answered by [`Input::FileSystem`], perhaps never.
     Stat(u8, &'a str),
-    /// A line for the log: one logfmt line without its end.
+    /// A line for the log: one logfmt line without its end, to be left out below the log level.
     Log(Level, &'a str),
+    /// A signal's event or a message to people, as such a line; to be written whatever the log level.
+    Event(&'a str),
 }
 
 /// How much a log line matters.

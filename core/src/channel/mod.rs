@@ -1,3 +1,5 @@
 //! Where messages go: each channel with its own account of what was delivered.
 
 pub mod post;
+pub mod reply;
+pub mod telegram;

@@ -5,19 +5,92 @@
 //! Values start out as [`Config::EMPTY`], all zero bits, so that a static one costs no bytes in the binary.
 //! Fuzz target: `config`.
 
-use core::fmt;
+mod address;
+mod dependency;
+mod effective;
+mod fault;
+mod list;
+mod nearest;
+mod parse;
+mod telegram;
+mod url;
+pub(crate) mod value;
+mod variables;
+
+use core::fmt::{self, Write as _};
 use core::net::SocketAddr;
 
 use heapless::{String, Vec};
+
+pub use effective::effective;
+pub use fault::{Fault, FaultKind};
+pub use list::Pattern;
+pub use parse::parse;
+pub use variables::{Masking, VARIABLES, Variable, file_twin};
 
 use crate::limits::{
     ALERTMANAGERS_MAX, BODY_TEXT_BYTES_MAX, DEPENDENCIES_MAX, DISK_PATHS_MAX, FILE_PATH_BYTES_MAX,
     HOST_BYTES_MAX, LISTED_CONTAINERS_MAX, MUTES_MAX, PATH_BYTES_MAX, RULES_MAX, SUBJECT_BYTES_MAX,
     USER_INFO_BYTES_MAX,
 };
-use crate::net::Level;
+use crate::net::{FileFault, Level};
 use crate::rule::Rule;
+use crate::signal::{Kind, SignalId};
+use crate::text::Subject;
 use crate::time::Millis;
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment.
+    Env,
+    /// A file that a `_FILE` variable names.
+    File,
+    /// Nowhere: the default serves.
+    Default,
+}
+
+impl Origin {
+    /// Tells the word that `watchdog config` prints.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::File => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// One variable as it was given.
+///
+/// For a `_FILE` twin: the name of the plain variable, the file's text, and [`Origin::File`]. A text that is not UTF-8 comes
+/// with its bad bytes replaced.
+#[derive(Clone, Copy)]
+pub struct Pair<'a> {
+    /// The variable's name.
+    pub name: &'a str,
+    /// Its text, or why the file that holds it could not be read.
+    pub value: Result<&'a str, FileFault>,
+    /// The environment or a file.
+    pub origin: Origin,
+}
+
+/// Shows no value: any may be secret.
+impl fmt::Debug for Pair<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.name, self.origin.as_str())
+    }
+}
+
+/// What defaults depend on and only the running program knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The host's name.
+    pub host_name: &'a str,
+    /// Whether `/var/run/docker.sock` is a socket.
+    pub docker_socket_exists: bool,
+}
 
 /// A name of a container, a dependency, or this instance.
 pub type Name = String<SUBJECT_BYTES_MAX>;
@@ -214,7 +287,7 @@ pub struct Config {
     /// `WATCHDOG_CLEAR_TICKS`
     pub clear_ticks: u16,
     /// `WATCHDOG_MUTE`: signal ids, `*` at the end allowed.
-    pub mute: Vec<Name, MUTES_MAX>,
+    pub mute: Vec<Pattern, MUTES_MAX>,
     /// `WATCHDOG_COOLDOWN`; none = no reminders.
     pub cooldown: Option<Millis>,
     /// `WATCHDOG_FLAP_CHANGES`
@@ -303,4 +376,56 @@ impl Config {
         listen: None,
         nameserver: None,
     };
+
+    /// Tells the name of a kind of signals, those of rules too.
+    #[must_use]
+    pub fn signal_name(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Rule(number) => self
+                .rules
+                .get(usize::from(number))
+                .map_or(kind.name(), |rule| rule.name.as_str()),
+            built_in => built_in.name(),
+        }
+    }
+
+    /// Writes a signal's id as people see it: `kind` or `kind:subject`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_signal_id(&self, id: &SignalId, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(self.signal_name(id.kind))?;
+        if id.subject.is_none() {
+            Ok(())
+        } else {
+            write!(out, ":{}", id.subject)
+        }
+    }
+
+    /// Tells a signal's id as [`Config::write_signal_id`] writes it, for format strings.
+    pub fn shown_id<'a>(&'a self, id: &'a SignalId) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| self.write_signal_id(id, f))
+    }
+
+    /// Tells whether `WATCHDOG_MUTE` names the signal.
+    #[must_use]
+    pub fn is_muted(&self, kind: Kind, subject: &Subject) -> bool {
+        if self.mute.is_empty() {
+            return false;
+        }
+        let name = self.signal_name(kind);
+        let mut id = Pattern::new();
+        let subject_part = if subject.is_none() { "" } else { ":" };
+        if write!(id, "{name}{subject_part}{subject}").is_err() {
+            return false;
+        }
+        self.mute.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => id.starts_with(start),
+            None => id == *pattern,
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;

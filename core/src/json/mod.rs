@@ -3,6 +3,7 @@
 //! The grammar is RFC 8259 with the tolerances of CONTRACTS 3: `NaN`, `Infinity` and `-Infinity` are values, bytes in
 //! a string that are not UTF-8 and lone surrogate escapes read as U+FFFD. Fuzz target: `json`.
 
+mod decimal;
 mod number;
 pub mod path;
 mod reader;

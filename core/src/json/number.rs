@@ -6,6 +6,7 @@
 
 use heapless::String;
 
+use super::decimal::nearest_f64;
 use crate::limits::JSON_TOKEN_BYTES_MAX;
 use crate::text::{Hash, Subject};
 
@@ -63,6 +64,18 @@ impl Scale {
         }
     }
 
+    /// Takes the next digits, behind the first of the integer or of the fraction.
+    pub(super) fn digits(&mut self, digits: &mut String<JSON_TOKEN_BYTES_MAX>, run: &[u8], place: Place) {
+        // Behind a significant digit all are significant, so a run that fits is taken at once.
+        let text = core::str::from_utf8(run).unwrap_or_default();
+        if digits.is_empty() || digits.push_str(text).is_err() {
+            run.iter().for_each(|digit| self.digit(digits, *digit, place));
+        } else if place == Place::Fraction {
+            let count = i64::try_from(run.len()).unwrap_or(i64::MAX);
+            self.point = self.point.saturating_sub(count);
+        }
+    }
+
     /// Takes the next digit of the written exponent.
     pub(super) fn exponent_digit(&mut self, digit: u8) {
         let value = i64::from(digit.wrapping_sub(b'0'));
@@ -102,7 +115,8 @@ impl<'a> Number<'a> {
         let magnitude = if self.digits.is_empty() {
             0.0
         } else {
-            self.exact_f64().or_else(|| self.rounded_f64())?
+            self.exact_f64()
+                .or_else(|| nearest_f64(self.digits, self.exponent, self.inexact))?
         };
         Some(if self.negative { -magnitude } else { magnitude })
     }
@@ -187,20 +201,6 @@ impl<'a> Number<'a> {
             digits * power
         })
     }
-
-    /// Tells the magnitude of any number.
-    fn rounded_f64(&self) -> Option<f64> {
-        use core::fmt::Write as _;
-        // A dropped digit that was not zero can only decide between two sides of a midpoint: any digit stands for it.
-        let (sticky, exponent) = if self.inexact {
-            ("1", self.exponent.saturating_sub(1))
-        } else {
-            ("", self.exponent)
-        };
-        let mut text = String::<{ JSON_TOKEN_BYTES_MAX + 32 }>::new();
-        write!(text, "{}{sticky}e{exponent}", self.digits).ok()?;
-        text.parse().ok().filter(|value: &f64| value.is_finite())
-    }
 }
 
 /// Tells the integer that up to 20 digits write; zero for none.
@@ -274,6 +274,78 @@ mod tests {
             let (double, ..) = read(&text);
             assert_eq!(double.map(f64::to_bits), Some(expected.to_bits()), "{text}");
         }
+    }
+
+    /// The same for many numbers of every length and exponent, drawn from a fixed seed, and for the doubles' midpoints
+    /// written in full, with a digit before, at and behind them.
+    #[test]
+    fn many_doubles_are_correctly_rounded() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut draw = |bound: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % bound
+        };
+        let check = |text: &str| {
+            let expected: f64 = text.parse().unwrap();
+            let expected = Some(expected).filter(|value| value.is_finite());
+            assert_eq!(
+                read(text).0.map(f64::to_bits),
+                expected.map(f64::to_bits),
+                "{text}"
+            );
+        };
+        for round in 0..20_000 {
+            let length = if round % 10 == 0 { draw(1200) } else { draw(25) };
+            let digits: String = (0..length).map(|_| draw(10).to_string()).collect();
+            let (raise, lower) = (draw(340), draw(360) + length / 2);
+            check(&format!("{}{digits}e{raise}", 1 + draw(9)));
+            check(&format!("{}{digits}e-{lower}", 1 + draw(9)));
+            check(&format!("-0.{digits}{}", 1 + draw(9)));
+        }
+        for _ in 0..500 {
+            let bits = draw(0x7fef_ffff_ffff_ffff);
+            let (low, high) = (f64::from_bits(bits), f64::from_bits(bits + 1));
+            check(&format!("{low:e}"));
+            check(&format!("{low:.1100}"));
+            if (1e-290..1e300).contains(&low) {
+                // Half the gap is a power of two, so both texts are exact.
+                let midpoint =
+                    add_decimals(&format!("{low:.1100}"), &format!("{:.1100}", (high - low) / 2.0));
+                check(&midpoint);
+                check(&format!("{midpoint}1"));
+                let significant = midpoint.trim_end_matches('0');
+                let (start, last) = significant.split_at(significant.len() - 1);
+                // The last character is a point where the midpoint is an integer.
+                if let Ok(last) = last.parse::<u8>() {
+                    check(&format!("{start}{}{}", last - 1, "9".repeat(60)));
+                }
+            }
+        }
+    }
+
+    /// Adds two decimal texts with the same count of digits behind the point.
+    fn add_decimals(left: &str, right: &str) -> String {
+        let mut sum = std::vec::Vec::new();
+        let (mut left, mut right) = (left.bytes().rev(), right.bytes().rev());
+        let mut carry = 0;
+        loop {
+            let digits = (left.next(), right.next());
+            let value = match digits {
+                (None, None) if carry == 0 => break,
+                (Some(b'.'), _) => {
+                    sum.push('.');
+                    continue;
+                }
+                (one, other) => {
+                    carry + one.map_or(0, |digit| digit - b'0') + other.map_or(0, |digit| digit - b'0')
+                }
+            };
+            sum.push(char::from(b'0' + value % 10));
+            carry = value / 10;
+        }
+        sum.iter().rev().collect()
     }
 
     /// A number that no double reaches is valid and reads as none.

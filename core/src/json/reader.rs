@@ -292,6 +292,8 @@ impl Reader {
     fn step<'b>(&mut self, bytes: &'b [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<&'b [u8], Fault> {
         match self.state {
             State::String => self.string(bytes, sink),
+            State::Integer if starts_with_digit(bytes) => Ok(self.digits(bytes, Place::Integer)),
+            State::Fraction if starts_with_digit(bytes) => Ok(self.digits(bytes, Place::Fraction)),
             State::Value
             | State::FirstElement
             | State::FirstKey
@@ -470,11 +472,9 @@ impl Reader {
 
     /// Reads a string up to its end, an escape, or the end of the bytes.
     fn string<'b>(&mut self, bytes: &'b [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<&'b [u8], Fault> {
-        let plain = bytes
-            .iter()
-            .position(|byte| !matches!(byte, 0x20..=0x7f) || matches!(byte, b'"' | b'\\'))
-            .unwrap_or(bytes.len());
-        let (run, rest) = bytes.split_at_checked(plain).unwrap_or((bytes, &[]));
+        let (run, rest) = split_where(bytes, |byte| {
+            !matches!(byte, 0x20..=0x7f) || matches!(byte, b'"' | b'\\')
+        });
         if !run.is_empty() {
             self.settle();
             self.append_ascii(run);
@@ -493,7 +493,7 @@ impl Reader {
             }
             0x80.. => {
                 self.settle_surrogate();
-                self.continue_character(*byte);
+                return Ok(self.characters(rest));
             }
             _ => return Err(Fault::ControlCharacter),
         }
@@ -513,6 +513,29 @@ impl Reader {
             sink(Event::String(text));
             self.end_value();
         }
+    }
+
+    /// Reads what is in front that is no ASCII: as many whole characters as a look at a few bytes shows, else one byte.
+    fn characters<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        const LOOK: usize = 64;
+        if self.partial.missing == 0 {
+            let (look, _) = bytes.split_at_checked(LOOK).unwrap_or((bytes, &[]));
+            let (run, _) = split_where(look, |byte| byte < 0x80);
+            let whole = match core::str::from_utf8(run) {
+                Ok(_) => run.len(),
+                Err(error) => error.valid_up_to(),
+            };
+            let (whole, rest) = bytes.split_at_checked(whole).unwrap_or((&[], bytes));
+            if !whole.is_empty() {
+                self.append(core::str::from_utf8(whole).unwrap_or_default());
+                return rest;
+            }
+        }
+        let Some((byte, rest)) = bytes.split_first() else {
+            return bytes;
+        };
+        self.continue_character(*byte);
+        rest
     }
 
     /// Reads a byte of a character of several bytes, valid or not, by Unicode's table 3-7: what cannot be continued is
@@ -669,13 +692,20 @@ impl Reader {
         self.state = if byte == b'0' { State::Zero } else { State::Integer };
     }
 
-    /// Reads a byte inside or behind a number; tells whether it was taken.
+    /// Reads the digits in front, and tells what is behind them.
+    fn digits<'b>(&mut self, bytes: &'b [u8], place: Place) -> &'b [u8] {
+        let (run, rest) = split_where(bytes, |byte| !byte.is_ascii_digit());
+        self.scale.digits(&mut self.token, run, place);
+        rest
+    }
+
+    /// Reads a byte inside or behind a number, other than a further digit of integer or fraction; tells whether it was
+    /// taken.
     fn number(&mut self, byte: u8, sink: &mut impl FnMut(Event<'_>)) -> Result<bool, Fault> {
         match (self.state, byte) {
             (State::Minus, b'0'..=b'9') => self.first_digit(byte),
             (State::Minus, b'I') => self.begin_word(Word::Infinity),
-            (State::Integer, b'0'..=b'9') => self.scale.digit(&mut self.token, byte, Place::Integer),
-            (State::Point | State::Fraction, b'0'..=b'9') => {
+            (State::Point, b'0'..=b'9') => {
                 self.scale.digit(&mut self.token, byte, Place::Fraction);
                 self.state = State::Fraction;
             }
@@ -705,6 +735,19 @@ impl Reader {
         sink(Event::Number(self.scale.number(&self.token)));
         self.end_value();
     }
+}
+
+fn starts_with_digit(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Splits in front of the first byte that is a `boundary`.
+fn split_where(bytes: &[u8], boundary: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let run = bytes
+        .iter()
+        .position(|byte| boundary(*byte))
+        .unwrap_or(bytes.len());
+    bytes.split_at_checked(run).unwrap_or((bytes, &[]))
 }
 
 /// Tells the bytes behind white space (RFC 8259, 2).

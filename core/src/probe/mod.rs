@@ -1,1 +1,6 @@
-//! Layer.
+//! What is asked, and how an answer becomes observations.
+
+pub mod dependency;
+pub mod docker;
+pub mod host;
+pub mod orchestrator;

@@ -1,3 +1,4 @@
 //! Codecs and protocol machines: bytes in, meaning out, and back. They know nothing of probes and channels.
 
+pub mod dns;
 pub mod http;

@@ -25,7 +25,10 @@ use body::Body;
 use head::{HeadReader, Read};
 
 /// Why an answer is no answer. Always the peer's fault, or that of what lies between.
+///
+/// The tag stands apart from the payloads, so that the first variant is all zero bits and a [`Response`] at rest too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Fault {
     /// The head is longer than [`HTTP_HEAD_BYTES_MAX`].
     HeadTooLong,

@@ -34,7 +34,7 @@ impl<'a> Authority<'a> {
 
 impl fmt::Display for Authority<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
+        if self.host.bytes().any(|byte| byte == b':') {
             write!(f, "[{}]", self.host)?;
         } else {
             f.write_str(self.host)?;

@@ -1,0 +1,564 @@
+//! One exchange with one peer: find its address, connect, ask once, read the answer, close.
+//!
+//! The same machine for every probe and channel: what differs is the request and who reads the pieces of the answer. It
+//! holds one connection slot, tries the addresses of both families in turn, each with a time of its own while others
+//! are left, and ends with exactly one outcome. It never retries a request that may have reached the peer.
+//!
+//! Bounded: one connection, [`ADDRESSES_MAX`] addresses, one answer's head. Tests: beside the code.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+use heapless::Vec;
+
+use crate::limits::{ADDRESSES_MAX, CONNECT_ATTEMPT};
+use crate::net::{Closed, Connection};
+use crate::time::{Instant, Millis};
+use crate::wire::dns;
+use crate::wire::http::{self, Piece, Progress, Response};
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is not.
+    Plain,
+    /// By TLS.
+    Tls,
+}
+
+/// Whom to talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A name known to the resolver, and a port.
+    Host(dns::NameId, u16, Security),
+    /// A unix socket, whose path the composer knows.
+    Unix,
+}
+
+/// What to do there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Connect and no more.
+    Connect,
+    /// Send one request and read one answer.
+    Request,
+}
+
+/// How far an exchange had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The name was being looked up.
+    Resolving,
+    /// The connection, with TLS also the handshake, was being made.
+    Connecting,
+    /// The request was sent, and no head had come.
+    Waiting,
+    /// The body was being read.
+    Reading,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolving => "resolving the name",
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting for an answer",
+            Self::Reading => "reading the answer",
+        })
+    }
+}
+
+/// Why an exchange failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The name has no address.
+    Unresolved(dns::Fault),
+    /// No address took the connection; this is what the last one did.
+    Unconnected(Closed),
+    /// It took longer than this, and was in this stage.
+    TimedOut(Millis, Stage),
+    /// The answer is not HTTP as it should be, or was cut short.
+    BadAnswer(http::Fault),
+    /// The request could not be written: a host or path holds what a request must not.
+    BadRequest,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unresolved(fault) => fault.fmt(f),
+            Self::Unconnected(closed) => closed.fmt(f),
+            Self::TimedOut(limit, stage) => write!(f, "timeout: no answer within {limit} ({stage})"),
+            Self::BadAnswer(fault) => fault.fmt(f),
+            Self::BadRequest => f.write_str("request can not be written"),
+        }
+    }
+}
+
+/// What the daemon is to do for an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Close the connection.
+    Close(Connection),
+    /// Connect to this address.
+    OpenTcp(Connection, SocketAddr, Security),
+    /// Connect to the target's unix socket.
+    OpenUnix(Connection),
+    /// Send the request, then call [`Exchange::requested`].
+    Request(Connection),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Resolving,
+    /// An address is to be tried.
+    Opening,
+    Connecting,
+    Requesting,
+    Answering,
+}
+
+/// The machine.
+pub struct Exchange {
+    phase: Phase,
+    target: Target,
+    task: Task,
+    connection: Connection,
+    /// The daemon holds a connection for us.
+    open: bool,
+    /// It is to be closed before anything else.
+    closing: bool,
+    head_came: bool,
+    started_at: Instant,
+    opened_at: Option<Instant>,
+    deadline: Option<Instant>,
+    attempt_until: Instant,
+    addresses: Vec<IpAddr, ADDRESSES_MAX>,
+    tried: usize,
+    response: Response,
+    outcome: Option<Result<Millis, Failure>>,
+}
+
+impl Exchange {
+    /// An exchange that is not under way, in slot 0: see [`Exchange::set_slot`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            target: Target::Unix,
+            task: Task::Connect,
+            connection: Connection {
+                slot: 0,
+                generation: 0,
+            },
+            open: false,
+            closing: false,
+            head_came: false,
+            started_at: Instant::ZERO,
+            opened_at: None,
+            deadline: None,
+            attempt_until: Instant::ZERO,
+            addresses: Vec::new(),
+            tried: 0,
+            response: Response::new(),
+            outcome: None,
+        }
+    }
+
+    /// Gives it its connection slot, once.
+    pub const fn set_slot(&mut self, slot: u8) {
+        self.connection.slot = slot;
+    }
+
+    /// Begins. What was under way is given up. Without a deadline it ends when the peer ends it.
+    pub fn start(&mut self, now: Instant, deadline: Option<Instant>, target: Target, task: Task) {
+        self.cancel();
+        self.phase = match target {
+            Target::Host(..) => Phase::Resolving,
+            Target::Unix => Phase::Opening,
+        };
+        (self.target, self.task) = (target, task);
+        (self.started_at, self.deadline) = (now, deadline);
+        self.opened_at = None;
+        self.head_came = false;
+        self.addresses.clear();
+        self.tried = 0;
+        self.response.reset();
+        self.outcome = None;
+    }
+
+    /// Gives up what is under way, without an outcome.
+    pub const fn cancel(&mut self) {
+        self.phase = Phase::Idle;
+        self.closing = self.open;
+    }
+
+    /// Tells whether it is under way.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        !matches!(self.phase, Phase::Idle)
+    }
+
+    /// Tells whether a TLS handshake is under way.
+    #[must_use]
+    pub const fn is_shaking_hands(&self) -> bool {
+        matches!(
+            (self.phase, self.target),
+            (Phase::Connecting, Target::Host(_, _, Security::Tls))
+        )
+    }
+
+    /// Tells whether the next wish is to open a TLS connection, which the composer may have to put off.
+    #[must_use]
+    pub const fn is_about_to_shake_hands(&self) -> bool {
+        matches!(
+            (self.phase, self.target),
+            (Phase::Opening, Target::Host(_, _, Security::Tls))
+        )
+    }
+
+    /// Tells the name whose addresses it waits for.
+    #[must_use]
+    pub const fn awaits_addresses(&self) -> Option<dns::NameId> {
+        match (self.phase, self.target) {
+            (Phase::Resolving, Target::Host(name, ..)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The name was looked up.
+    pub fn resolved(&mut self, addresses: &[IpAddr]) {
+        if self.phase != Phase::Resolving {
+            return;
+        }
+        self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
+        if self.addresses.is_empty() {
+            self.end(Err(Failure::Unresolved(dns::Fault::NoAddress)));
+        } else {
+            self.phase = Phase::Opening;
+        }
+    }
+
+    /// The name could not be looked up.
+    pub fn unresolved(&mut self, fault: dns::Fault) {
+        if self.phase == Phase::Resolving {
+            self.end(Err(Failure::Unresolved(fault)));
+        }
+    }
+
+    /// Tells the next thing to be done for it.
+    pub fn poll(&mut self, now: Instant) -> Option<Want> {
+        if self.closing {
+            (self.closing, self.open) = (false, false);
+            return Some(Want::Close(self.connection));
+        }
+        match self.phase {
+            Phase::Opening => self.open(now),
+            Phase::Requesting => Some(Want::Request(self.connection)),
+            Phase::Idle | Phase::Resolving | Phase::Connecting | Phase::Answering => None,
+        }
+    }
+
+    fn open(&mut self, now: Instant) -> Option<Want> {
+        self.connection.generation = self.connection.generation.wrapping_add(1);
+        let want = match self.target {
+            Target::Unix => {
+                self.attempt_until = self.deadline.unwrap_or(now.after(CONNECT_ATTEMPT));
+                Want::OpenUnix(self.connection)
+            }
+            Target::Host(_, port, security) => {
+                let address = self.addresses.get(self.tried).copied()?;
+                self.tried = self.tried.saturating_add(1);
+                self.attempt_until = self.attempt_deadline(now);
+                Want::OpenTcp(self.connection, SocketAddr::new(address, port), security)
+            }
+        };
+        self.opened_at.get_or_insert(now);
+        (self.phase, self.open) = (Phase::Connecting, true);
+        Some(want)
+    }
+
+    /// An address has until the deadline, or as long as one attempt may take while others are left.
+    fn attempt_deadline(&self, now: Instant) -> Instant {
+        let end = self.deadline.unwrap_or(now.after(CONNECT_ATTEMPT));
+        let left = self.addresses.len().saturating_sub(self.tried);
+        if left == 0 {
+            return end;
+        }
+        // With a short deadline the addresses share what there is.
+        let shares = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(1);
+        let share = end.since(now).as_millis().checked_div(shares).unwrap_or(0);
+        now.after(CONNECT_ATTEMPT.min(Millis::from_millis(share)))
+    }
+
+    /// Tells the address that is being tried or has taken the connection.
+    #[must_use]
+    pub fn address(&self) -> Option<(dns::NameId, IpAddr)> {
+        let Target::Host(name, ..) = self.target else {
+            return None;
+        };
+        self.addresses
+            .get(self.tried.checked_sub(1)?)
+            .map(|address| (name, *address))
+    }
+
+    /// The request was handed to the daemon.
+    pub fn requested(&mut self) {
+        if self.phase == Phase::Requesting {
+            self.phase = Phase::Answering;
+        }
+    }
+
+    /// The request could not be written.
+    pub fn unwritable(&mut self) {
+        self.end(Err(Failure::BadRequest));
+    }
+
+    /// The connection is made.
+    pub fn connected(&mut self, connection: Connection, now: Instant) {
+        if !self.is_mine(connection) || self.phase != Phase::Connecting {
+            return;
+        }
+        match self.task {
+            Task::Connect => self.end(Ok(self.took(now))),
+            Task::Request => self.phase = Phase::Requesting,
+        }
+    }
+
+    /// Bytes came.
+    pub fn received(
+        &mut self,
+        connection: Connection,
+        bytes: &[u8],
+        now: Instant,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) {
+        if !self.is_mine(connection) || self.phase != Phase::Answering {
+            return;
+        }
+        let head_came = &mut self.head_came;
+        let progress = self.response.feed(bytes, &mut |piece| {
+            *head_came = true;
+            sink(piece);
+        });
+        match progress {
+            Ok(Progress::NeedMore) => {}
+            Ok(Progress::Done) => self.end(Ok(self.took(now))),
+            Err(fault) => self.end(Err(Failure::BadAnswer(fault))),
+        }
+    }
+
+    /// The connection could not be made, or ended.
+    pub fn closed(&mut self, connection: Connection, why: Closed, now: Instant) {
+        if !self.is_mine(connection) {
+            return;
+        }
+        self.open = false;
+        match self.phase {
+            Phase::Connecting => self.try_next(why),
+            Phase::Requesting | Phase::Answering => {
+                let ended = self.response.closed(why).map_err(Failure::BadAnswer);
+                self.end(ended.map(|()| self.took(now)));
+            }
+            Phase::Idle | Phase::Resolving | Phase::Opening => {}
+        }
+    }
+
+    /// An address did not take the connection. A fault of TLS is final: the peer was reached.
+    fn try_next(&mut self, why: Closed) {
+        let left = self.tried < self.addresses.len();
+        if left && !matches!(why, Closed::Tls(_)) {
+            self.closing = self.open;
+            self.phase = Phase::Opening;
+        } else {
+            self.end(Err(Failure::Unconnected(why)));
+        }
+    }
+
+    /// What came is enough; the rest is not read.
+    pub fn finish(&mut self, now: Instant) {
+        if self.is_busy() {
+            self.end(Ok(self.took(now)));
+        }
+    }
+
+    /// Time passed.
+    pub fn time(&mut self, now: Instant) {
+        if !self.is_busy() {
+            return;
+        }
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            let limit = now.since(self.started_at).min(self.allowed());
+            self.end(Err(Failure::TimedOut(limit, self.stage())));
+        } else if self.phase == Phase::Connecting && now >= self.attempt_until {
+            self.try_next(Closed::TimedOut);
+        }
+    }
+
+    fn allowed(&self) -> Millis {
+        self.deadline
+            .map_or(Millis::ZERO, |deadline| deadline.since(self.started_at))
+    }
+
+    fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::Idle | Phase::Resolving => Stage::Resolving,
+            Phase::Opening | Phase::Connecting => Stage::Connecting,
+            Phase::Requesting | Phase::Answering if self.head_came => Stage::Reading,
+            Phase::Requesting | Phase::Answering => Stage::Waiting,
+        }
+    }
+
+    /// Tells when [`Exchange::time`] is to be called at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Connecting => Some(
+                self.deadline
+                    .map_or(self.attempt_until, |end| end.min(self.attempt_until)),
+            ),
+            Phase::Resolving | Phase::Opening | Phase::Requesting | Phase::Answering => self.deadline,
+        }
+    }
+
+    /// Takes the outcome, once: how long it took from the first connect to the last byte, or why it failed.
+    pub const fn take_outcome(&mut self) -> Option<Result<Millis, Failure>> {
+        self.outcome.take()
+    }
+
+    fn took(&self, now: Instant) -> Millis {
+        now.since(self.opened_at.unwrap_or(self.started_at))
+    }
+
+    fn end(&mut self, outcome: Result<Millis, Failure>) {
+        self.phase = Phase::Idle;
+        self.closing = self.open;
+        self.outcome = Some(outcome);
+    }
+
+    /// Whether an input is about the connection that is open now, and not about an earlier one in the same slot.
+    fn is_mine(&self, connection: Connection) -> bool {
+        self.open && !self.closing && self.connection == connection
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use core::net::Ipv4Addr;
+    use std::vec::Vec;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
+    }
+
+    fn started(addresses: &[IpAddr]) -> Exchange {
+        let mut exchange = Exchange::new();
+        exchange.start(
+            at(0),
+            Some(at(5_000)),
+            Target::Host(dns::NameId::default(), 80, Security::Plain),
+            Task::Request,
+        );
+        exchange.resolved(addresses);
+        exchange
+    }
+
+    fn opened(exchange: &mut Exchange, now: u64) -> (Connection, SocketAddr) {
+        match exchange.poll(at(now)) {
+            Some(Want::OpenTcp(connection, address, _)) => (connection, address),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A whole exchange ends with the time from connect to last byte, and closes its connection.
+    #[test]
+    fn a_request_and_its_answer() {
+        let mut exchange = started(&[address(1)]);
+        let (connection, peer) = opened(&mut exchange, 10);
+        assert_eq!(peer, SocketAddr::new(address(1), 80));
+        exchange.connected(connection, at(20));
+        assert_eq!(exchange.poll(at(20)), Some(Want::Request(connection)));
+        exchange.requested();
+        let mut body = Vec::new();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        exchange.received(connection, answer, at(40), &mut |piece| {
+            if let Piece::Body(bytes) = piece {
+                body.extend_from_slice(bytes);
+            }
+        });
+        assert_eq!(exchange.take_outcome(), Some(Ok(Millis::from_millis(30))));
+        assert_eq!(exchange.poll(at(40)), Some(Want::Close(connection)));
+        assert_eq!(exchange.poll(at(40)), None);
+        assert_eq!(body, b"hi");
+    }
+
+    /// The next address is tried when one refuses, and when one stays silent for its share of the time.
+    #[test]
+    fn addresses_are_tried_in_turn() {
+        let mut exchange = started(&[address(1), address(2), address(3)]);
+        let (first, _) = opened(&mut exchange, 0);
+        exchange.closed(first, Closed::Refused, at(1));
+        let (second, peer) = opened(&mut exchange, 1);
+        assert_eq!(peer.ip(), address(2));
+        let until = exchange.deadline().unwrap();
+        assert!(until <= at(1_501));
+        exchange.time(until);
+        assert_eq!(exchange.poll(until), Some(Want::Close(second)));
+        let (third, _) = opened(&mut exchange, until.as_millis());
+        exchange.closed(third, Closed::Unreachable, at(1_600));
+        assert_eq!(
+            exchange.take_outcome(),
+            Some(Err(Failure::Unconnected(Closed::Unreachable)))
+        );
+        assert_eq!(exchange.poll(at(1_600)), None);
+    }
+
+    /// Past its deadline it ends, says how far it had come, and closes what is open.
+    #[test]
+    fn the_deadline_ends_it() {
+        let mut exchange = started(&[address(1)]);
+        let (connection, _) = opened(&mut exchange, 0);
+        exchange.time(at(5_000));
+        let expected = Failure::TimedOut(Millis::from_secs(5), Stage::Connecting);
+        assert_eq!(exchange.take_outcome(), Some(Err(expected)));
+        assert_eq!(exchange.poll(at(5_000)), Some(Want::Close(connection)));
+    }
+
+    /// What is still on its way from an earlier connection in the slot changes nothing.
+    #[test]
+    fn late_inputs_are_dropped() {
+        let mut exchange = started(&[address(1), address(2)]);
+        let (first, _) = opened(&mut exchange, 0);
+        exchange.closed(first, Closed::Refused, at(1));
+        let (second, _) = opened(&mut exchange, 1);
+        exchange.connected(first, at(2));
+        exchange.closed(first, Closed::Reset, at(2));
+        assert_eq!(exchange.poll(at(2)), None);
+        exchange.connected(second, at(3));
+        assert_eq!(exchange.poll(at(3)), Some(Want::Request(second)));
+    }
+
+    /// A TLS fault is final: another address of the same peer would show the same certificate.
+    #[test]
+    fn a_tls_fault_is_final() {
+        let mut exchange = started(&[address(1), address(2)]);
+        let (first, _) = opened(&mut exchange, 0);
+        let why = Closed::Tls(crate::net::TlsFault::Expired);
+        exchange.closed(first, why, at(1));
+        assert_eq!(exchange.take_outcome(), Some(Err(Failure::Unconnected(why))));
+    }
+}

@@ -1,0 +1,214 @@
+//! Dependencies: what an answer, or the lack of one, says of `dep_down`, `dep_slow` and `dep_cert`.
+//!
+//! It sees status and body of one answer a tick and how the exchange ended. The body is searched as it streams past; at most
+//! [`BODY_SEARCH_BYTES_MAX`] of it count. `dep_cert` is looked at by the part that sees the certificate.
+
+use crate::config;
+use crate::exchange::Failure;
+use crate::limits::{BODY_SEARCH_BYTES_MAX, BODY_TEXT_BYTES_MAX};
+use crate::signal::{Kind, Observation};
+use crate::table::Table;
+use crate::text::Subject;
+use crate::time::Millis;
+
+/// Finds a text in a stream, in constant memory, without looking at a byte twice (Knuth, Morris, Pratt).
+#[derive(Debug)]
+struct Search {
+    /// For each length of a match, the longest shorter match that is its end too.
+    fallback: [u8; BODY_TEXT_BYTES_MAX],
+    matched: usize,
+    found: bool,
+}
+
+impl Search {
+    const fn new() -> Self {
+        Self {
+            fallback: [0; BODY_TEXT_BYTES_MAX],
+            matched: 0,
+            found: false,
+        }
+    }
+
+    fn begin(&mut self, text: &[u8]) {
+        (self.matched, self.found) = (0, text.is_empty());
+        let mut length = 0_usize;
+        for place in 1..text.len() {
+            while length > 0 && text.get(place) != text.get(length) {
+                length = self.shorter(length);
+            }
+            if text.get(place) == text.get(length) {
+                length = length.saturating_add(1);
+            }
+            if let Some(fallback) = self.fallback.get_mut(place) {
+                *fallback = u8::try_from(length).unwrap_or(0);
+            }
+        }
+    }
+
+    fn shorter(&self, length: usize) -> usize {
+        length
+            .checked_sub(1)
+            .and_then(|place| self.fallback.get(place))
+            .map_or(0, |length| usize::from(*length))
+    }
+
+    fn feed(&mut self, text: &[u8], bytes: &[u8]) {
+        for byte in bytes {
+            if self.found {
+                return;
+            }
+            while self.matched > 0 && text.get(self.matched) != Some(byte) {
+                self.matched = self.shorter(self.matched);
+            }
+            if text.get(self.matched) == Some(byte) {
+                self.matched = self.matched.saturating_add(1);
+            }
+            self.found = self.matched == text.len();
+        }
+    }
+}
+
+/// Whether the rest of a body is worth reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appetite {
+    /// More may change the verdict.
+    More,
+    /// What came is enough.
+    Enough,
+}
+
+/// One dependency's answer in this tick.
+#[derive(Debug)]
+pub struct Dependency {
+    status: Option<u16>,
+    body_bytes: usize,
+    search: Search,
+    outcome: Option<Result<Millis, Failure>>,
+}
+
+impl Dependency {
+    /// A dependency that was not asked yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            status: None,
+            body_bytes: 0,
+            search: Search::new(),
+            outcome: None,
+        }
+    }
+
+    /// A tick begins.
+    pub fn begin(&mut self, config: &config::Dependency) {
+        (self.status, self.body_bytes, self.outcome) = (None, 0, None);
+        self.search.begin(config.body.as_deref().unwrap_or("").as_bytes());
+    }
+
+    /// The answer's head came.
+    pub const fn head(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// A part of the answer's body came.
+    pub fn body(&mut self, bytes: &[u8], config: &config::Dependency) -> Appetite {
+        let room = BODY_SEARCH_BYTES_MAX.saturating_sub(self.body_bytes);
+        let counted = bytes.get(..room).unwrap_or(bytes);
+        self.body_bytes = self.body_bytes.saturating_add(counted.len());
+        self.search
+            .feed(config.body.as_deref().unwrap_or("").as_bytes(), counted);
+        if self.body_bytes >= BODY_SEARCH_BYTES_MAX {
+            Appetite::Enough
+        } else {
+            Appetite::More
+        }
+    }
+
+    /// The exchange ended.
+    pub const fn ended(&mut self, outcome: Result<Millis, Failure>) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Tells whether this tick's outcome is there.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn has_right_status(&self, config: &config::Dependency) -> bool {
+        let (first, last) = config.status;
+        self.status.is_none_or(|status| (first..=last).contains(&status))
+    }
+
+    /// Stages what this tick's answer says.
+    pub fn settle(&self, config: &config::Dependency, table: &mut Table) {
+        let subject = Subject::new(&config.name);
+        let mut down = |observation, detail: core::fmt::Arguments<'_>| {
+            table.stage(Kind::DepDown, &subject, observation, 0.0, detail);
+        };
+        let took = match self.outcome {
+            None => return,
+            Some(Err(failure)) => return down(Observation::Active, format_args!("{failure}")),
+            Some(Ok(took)) => took,
+        };
+        let (first, last) = config.status;
+        match (self.status, &config.body) {
+            (Some(status), _) if !self.has_right_status(config) => {
+                return down(
+                    Observation::Active,
+                    format_args!("http {status} (expected {first}-{last})"),
+                );
+            }
+            (_, Some(text)) if !self.search.found => {
+                return down(Observation::Active, format_args!("body lacks \"{text}\""));
+            }
+            (Some(status), _) => down(Observation::Clear, format_args!("http {status} in {took}")),
+            (None, _) => down(Observation::Clear, format_args!("connected in {took}")),
+        }
+        if let Some(limit) = config.latency {
+            let observation = if took > limit {
+                Observation::Active
+            } else {
+                Observation::Clear
+            };
+            let badness = f64::from(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
+            table.stage(
+                Kind::DepSlow,
+                &subject,
+                observation,
+                badness,
+                format_args!("{took} (limit {limit})"),
+            );
+        }
+    }
+}
+
+impl Default for Dependency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds(text: &str, parts: &[&str]) -> bool {
+        let mut search = Search::new();
+        search.begin(text.as_bytes());
+        parts
+            .iter()
+            .for_each(|part| search.feed(text.as_bytes(), part.as_bytes()));
+        search.found
+    }
+
+    /// A text is found however the stream is cut, also where its start repeats inside it.
+    #[test]
+    fn a_text_is_found_across_parts() {
+        assert!(finds("ok", &["not o", "k at all"]));
+        assert!(finds("aab", &["aa", "ab"]));
+        assert!(finds("ababac", &["abab", "abac"]));
+        assert!(!finds("ababac", &["ababab", "abab"]));
+        assert!(finds("", &[]));
+        assert!(!finds("x", &[]));
+    }
+}

@@ -1,0 +1,516 @@
+//! One container's state from list to list: what was seen, why it ended, how often it restarted.
+
+use super::exit::ExitCode;
+use super::id::Id;
+use super::inspect::Inspection;
+use super::list::{Role, Row};
+use super::restarts::Restarts;
+use super::state::{Health, State};
+use crate::text::Subject;
+use crate::time::{Instant, Millis, Utc};
+
+/// How long a death without intent waits for the intent to come: the engine's `stop` and `die` race each other.
+pub(super) const INTENT_WAIT: Millis = Millis::from_millis(150);
+/// How far apart `stop` and `die` may be to belong together, in nanoseconds of the engine's clock: one second.
+const STOP_NEAR_NS: u64 = 1_000_000_000;
+
+/// What was last seen of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) name: Subject,
+    pub(super) role: Role,
+    /// `watchdog.expect=exited`: a job that is meant to end.
+    pub(super) expects_exit: bool,
+    pub(super) state: State,
+    pub(super) health: Health,
+    pub(super) code: Option<ExitCode>,
+    /// Seconds since it started or ended, at least.
+    pub(super) age_s: Option<u64>,
+}
+
+impl Seen {
+    /// Takes over what a row of the list says of a container whose name and role are known.
+    pub(super) fn of(row: &Row, name: Subject, role: Role) -> Self {
+        Self {
+            name,
+            role,
+            expects_exit: row.labels.expects_exit,
+            state: row.state,
+            health: row.health(),
+            code: row.status.code,
+            age_s: row.status.age_s,
+        }
+    }
+
+    /// Tells whether this is of a later life than `before`: ages only grow, however coarsely they are written.
+    fn is_younger_than(&self, before: &Self) -> bool {
+        matches!((before.age_s, self.age_s), (Some(before), Some(now)) if now < before)
+    }
+
+    fn ended_otherwise_than(&self, before: &Self) -> bool {
+        matches!((before.code, self.code), (Some(before), Some(now)) if now != before)
+    }
+}
+
+/// Whether and why a container ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum End {
+    /// It did not.
+    #[default]
+    None,
+    /// It had ended when it was first seen, or ended while nobody was there to see: no news.
+    Before,
+    /// It is not known yet.
+    Open,
+    /// Someone stopped it.
+    OnPurpose,
+    /// It ended by itself.
+    ByItself,
+}
+
+/// How much a container wants to be inspected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    /// Not at all.
+    #[default]
+    None,
+    /// In rotation: it is young, or restarts.
+    Soon,
+    /// Something changed.
+    Now,
+    /// An event said so: also between two ticks.
+    AtOnce,
+}
+
+/// What stands around one look at a container.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    pub(super) now: Instant,
+    /// The time between two ticks.
+    pub(super) interval: Millis,
+    pub(super) engine: Engine,
+    pub(super) looks: Looks,
+}
+
+/// Whether the engine was there since the last list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// There was no last list, or the engine was gone in between: ends and restarts are no news.
+    #[default]
+    Away,
+    /// Its events broke off, so it may have been gone in between: ends are no news unless an event comes late.
+    Interrupted,
+    /// It was.
+    Stayed,
+}
+
+/// Whether containers can be inspected at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// As far as is known.
+    #[default]
+    Granted,
+    /// A proxy refuses it.
+    Refused,
+}
+
+/// What the last inspection said that the next one is compared with.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    at: Instant,
+    started: Option<Utc>,
+    restart_count: Option<u64>,
+}
+
+/// The kernel's kills for want of memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Oom {
+    /// The last one.
+    at: Option<Instant>,
+    /// Whether the engine's word for the present life was counted.
+    counted: bool,
+}
+
+/// What events said since the container started.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    /// The last signal that someone sent it.
+    killed_by: Option<u8>,
+    /// The engine's time of a `stop`.
+    stopped_ns: Option<i64>,
+    died: Option<Died>,
+    /// When the last event came.
+    heard: Option<Instant>,
+}
+
+/// A `die`.
+#[derive(Clone, Copy, Debug)]
+struct Died {
+    /// When it came.
+    at: Instant,
+    /// The engine's time of it.
+    ns: i64,
+    followed: Followed,
+}
+
+/// Whether a death's consequences were drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Followed {
+    /// It still waits for an intent.
+    NotYet,
+    /// They were.
+    Up,
+}
+
+/// A container with state kept.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) id: Id,
+    pub(super) seen: Seen,
+    /// What the list under way says: nothing counts before its end.
+    pub(super) read: Option<Seen>,
+    /// Whether only the list under way knows of it.
+    pub(super) is_fresh: bool,
+    pub(super) end: End,
+    pub(super) wish: Wish,
+    /// The number of the last time it was asked: the lowest is next.
+    pub(super) asked: u64,
+    /// Whether there is a fact that no tick has told yet.
+    pub(super) has_news: bool,
+    pub(super) restarts: Restarts,
+    looked: Option<Looked>,
+    oom: Oom,
+    signs: Signs,
+    /// The signal that `docker stop` sends it, if not SIGTERM.
+    stop_signal: Option<u8>,
+}
+
+impl Container {
+    /// Begins with a container that a list under way names.
+    pub(super) fn new(id: Id) -> Self {
+        Self {
+            id,
+            seen: Seen::default(),
+            read: None,
+            is_fresh: true,
+            end: End::None,
+            wish: Wish::None,
+            asked: 0,
+            has_news: false,
+            restarts: Restarts::NONE,
+            looked: None,
+            oom: Oom::default(),
+            signs: Signs::default(),
+            stop_signal: None,
+        }
+    }
+
+    /// Takes over what outlives a container when another takes its name, so that the name's signals go on.
+    pub(super) fn inherit(&mut self, gone: &Self) {
+        self.restarts = gone.restarts.clone();
+        self.oom = Oom {
+            at: gone.oom.at,
+            counted: false,
+        };
+    }
+
+    /// Takes over what a whole list said that was asked for at `asked_at`.
+    pub(super) fn settle_list(&mut self, next: Seen, asked_at: Instant, around: &Circumstances) {
+        if around.engine == Engine::Away {
+            // What the engine did to it while it was away or came up is no restart loop of the container's.
+            self.looked = None;
+        }
+        if self.was_heard_since(asked_at) {
+            // An event overtook the list: the list knows the names better, the event knows the state.
+            self.seen.name = next.name;
+            self.seen.role = next.role;
+            self.seen.expects_exit = next.expects_exit;
+            return;
+        }
+        let is_young_again = !self.is_fresh && next.is_younger_than(&self.seen);
+        if is_young_again && around.looks == Looks::Refused && next.state == State::Running {
+            self.restarts.add(1, before(around), around.now);
+        }
+        self.advance(next, around);
+    }
+
+    /// Takes over what inspect said.
+    pub(super) fn settle_look(&mut self, said: &Inspection, around: &Circumstances) {
+        self.wish = Wish::None;
+        self.stop_signal = said.stop_signal;
+        self.count_restarts(said, around.now);
+        self.count_oom(said, around);
+        if said.state != State::Unknown {
+            let age_s = self.seen.age_s.filter(|_| said.state == self.seen.state);
+            let next = Seen {
+                state: said.state,
+                health: said.health,
+                code: said
+                    .code
+                    .filter(|_| said.state.is_ended() || said.state == State::Restarting),
+                age_s,
+                ..self.seen.clone()
+            };
+            self.advance(next, around);
+            self.wish = Wish::None;
+        }
+        if self.end == End::Open {
+            self.end = self.why_ended_by(said.oom_killed, around.now);
+        }
+        self.has_news |= self.end == End::ByItself || self.is_unhealthy();
+    }
+
+    /// Inspecting it is refused: judges by what the list and the events say.
+    pub(super) fn settle_refusal(&mut self, now: Instant) {
+        self.wish = Wish::None;
+        if self.end == End::Open && self.seen.code.is_some() {
+            self.end = self.why_ended_by(false, now);
+        }
+    }
+
+    /// Tells whether an event said something of it at `time` or later.
+    pub(super) fn was_heard_since(&self, time: Instant) -> bool {
+        self.signs.heard.is_some_and(|heard| heard >= time)
+    }
+
+    /// Tells when the last kill for want of memory was.
+    pub(super) fn oom_at(&self) -> Option<Instant> {
+        self.oom.at
+    }
+
+    /// Tells whether it runs and its health check says that it should not.
+    pub(super) fn is_unhealthy(&self) -> bool {
+        self.seen.state == State::Running && self.seen.health == Health::Unhealthy
+    }
+
+    fn advance(&mut self, next: Seen, around: &Circumstances) {
+        let is_first = core::mem::take(&mut self.is_fresh);
+        let before = core::mem::replace(&mut self.seen, next);
+        let is_younger = !is_first && self.seen.is_younger_than(&before);
+        match self.seen.state {
+            State::Unknown => {}
+            State::Exited | State::Dead => {
+                let is_new = self.end == End::None || is_younger || self.seen.ended_otherwise_than(&before);
+                if is_first {
+                    self.end = End::Before;
+                } else if is_new {
+                    self.end = self.why_ended(around);
+                    self.wish = self.wish.max(Wish::Now);
+                }
+            }
+            State::Restarting => {
+                self.end = End::None;
+                self.signs.died = None;
+                self.wish = self.wish.max(if before.state == State::Restarting {
+                    Wish::Soon
+                } else {
+                    Wish::Now
+                });
+            }
+            State::Created | State::Running | State::Paused | State::Removing => {
+                if self.end != End::None || self.signs.died.is_some() {
+                    self.begin_life();
+                }
+                self.wish = self.wish.max(self.wish_alive(&before, is_younger, around));
+            }
+        }
+    }
+
+    fn wish_alive(&self, before: &Seen, is_younger: bool, around: &Circumstances) -> Wish {
+        let is_news = self.is_unhealthy() && before.health != Health::Unhealthy;
+        let is_young = self.seen.state == State::Running
+            && self
+                .seen
+                .age_s
+                .is_some_and(|age| Millis::from_secs(age) < around.interval.times(2));
+        if is_news || is_younger {
+            Wish::Now
+        } else if is_young {
+            Wish::Soon
+        } else {
+            Wish::None
+        }
+    }
+
+    fn begin_life(&mut self) {
+        self.end = End::None;
+        self.signs = Signs {
+            heard: self.signs.heard,
+            ..Signs::default()
+        };
+    }
+
+    fn why_ended(&self, around: &Circumstances) -> End {
+        if self.is_intended() {
+            return End::OnPurpose;
+        }
+        if self.signs.died.is_none() && around.engine != Engine::Stayed {
+            return End::Before;
+        }
+        match self.seen.code {
+            // Whether the kernel killed it is still to be asked.
+            None => End::Open,
+            Some(code)
+                if self.signs.died.is_none() && code.looks_stopped() && around.looks == Looks::Granted =>
+            {
+                End::Open
+            }
+            Some(_) => self.why_ended_by(false, around.now),
+        }
+    }
+
+    /// The last word, once all that can be asked was asked.
+    fn why_ended_by(&self, oom_killed: bool, now: Instant) -> End {
+        if self.is_intended() {
+            return End::OnPurpose;
+        }
+        match self.signs.died {
+            Some(died) if now < died.at.after(INTENT_WAIT) => End::Open,
+            Some(_) => End::ByItself,
+            None if oom_killed || self.oom.counted => End::ByItself,
+            None if self.seen.code.is_some_and(ExitCode::looks_stopped) => End::OnPurpose,
+            None => End::ByItself,
+        }
+    }
+
+    /// Tells whether events show that someone wanted it to end. SIGHUP or SIGUSR1 do not mean that, and a program that
+    /// ends of them has ended by itself.
+    fn is_intended(&self) -> bool {
+        let signs = &self.signs;
+        let killed = signs
+            .killed_by
+            .is_some_and(|signal| matches!(signal, 2 | 3 | 9 | 15) || Some(signal) == self.stop_signal);
+        let stopped = signs.stopped_ns.is_some_and(|stopped| {
+            signs
+                .died
+                .is_none_or(|died| died.ns.abs_diff(stopped) <= STOP_NEAR_NS)
+        });
+        killed || stopped
+    }
+
+    /// Restarts by policy are counted by the engine, and its count begins anew at each manual start; a start that it
+    /// did not count shows in `StartedAt` alone.
+    fn count_restarts(&mut self, said: &Inspection, now: Instant) {
+        let looked = Looked {
+            at: now,
+            started: said.started,
+            restart_count: said.restart_count,
+        };
+        let Some(before) = self.looked.replace(looked) else {
+            return;
+        };
+        let has_started = matches!((before.started, said.started), (Some(old), Some(new)) if old != new);
+        let count = match (before.restart_count, said.restart_count) {
+            (Some(old), Some(new)) if new > old => new.saturating_sub(old),
+            (Some(old), Some(new)) if new < old => new,
+            _ => u64::from(has_started),
+        };
+        if has_started {
+            self.oom.counted = false;
+        }
+        self.restarts.add(count, before.at, now);
+    }
+
+    /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us.
+    fn count_oom(&mut self, said: &Inspection, around: &Circumstances) {
+        let was_before = self.end == End::Before;
+        if said.oom_killed && !self.oom.counted && !was_before {
+            self.oom.at = Some(around.now);
+            self.has_news = true;
+        }
+        self.oom.counted = said.oom_killed;
+    }
+}
+
+/// The time of the list before this one, about.
+fn before(around: &Circumstances) -> Instant {
+    Instant::from_millis(around.now.as_millis().saturating_sub(around.interval.as_millis()))
+}
+
+/// What events do to a container.
+impl Container {
+    /// A `kill` was sent.
+    pub(super) fn on_kill(&mut self, signal: Option<u8>) {
+        self.signs.killed_by = signal.or(self.signs.killed_by);
+    }
+
+    /// Someone stopped it, also if its death was already taken for its own.
+    pub(super) fn on_stop(&mut self, ns: i64) {
+        self.signs.stopped_ns = Some(ns);
+        if self.end == End::ByItself && self.signs.died.is_some() && self.is_intended() {
+            self.end = End::OnPurpose;
+            self.has_news = false;
+        }
+    }
+
+    /// It died; why is judged after [`INTENT_WAIT`].
+    pub(super) fn on_die(&mut self, ns: i64, now: Instant) {
+        self.signs.died = Some(Died {
+            at: now,
+            ns,
+            followed: Followed::NotYet,
+        });
+        self.signs.heard = Some(now);
+        if self.end != End::None {
+            // The list was quicker and its end was judged without this: once more, when the wait is over.
+            self.end = End::Open;
+        }
+    }
+
+    /// The kernel killed in it.
+    pub(super) fn on_oom(&mut self, now: Instant) {
+        self.oom = Oom {
+            at: Some(now),
+            counted: true,
+        };
+        self.has_news = true;
+    }
+
+    /// It started: what went before means nothing any more.
+    pub(super) fn on_start(&mut self, now: Instant) {
+        self.begin_life();
+        self.signs.heard = Some(now);
+        self.oom.counted = false;
+        self.has_news = false;
+        self.seen.state = State::Running;
+        self.seen.health = Health::None;
+        self.seen.code = None;
+        self.seen.age_s = Some(0);
+        self.wish = self.wish.max(Wish::Soon);
+    }
+
+    /// Its health check said something new.
+    pub(super) fn on_health(&mut self, health: Health, looks: Looks, now: Instant) {
+        let was_unhealthy = self.is_unhealthy();
+        self.signs.heard = Some(now);
+        self.seen.health = health;
+        if self.is_unhealthy() && !was_unhealthy {
+            // Its last output is asked for before the fact is told; where that is refused it is told without.
+            self.has_news = looks == Looks::Refused;
+            self.wish = Wish::AtOnce;
+        }
+    }
+
+    /// Tells when its death must be followed up, if one waits.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let died = self.signs.died?;
+        (died.followed == Followed::NotYet).then(|| died.at.after(INTENT_WAIT))
+    }
+
+    /// Follows a death up whose wait is over: one without intent is looked at at once, for only inspect knows whether
+    /// its restart policy brings it back.
+    pub(super) fn wake(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if let Some(died) = &mut self.signs.died {
+            died.followed = Followed::Up;
+        }
+        if !self.is_intended() {
+            self.wish = Wish::AtOnce;
+        }
+        if self.end == End::Open {
+            self.end = self.why_ended_by(false, now);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The whole machine, driven by hand: what it asks for, and what it tells.
+
+extern crate std;
+
+use core::net::{Ipv4Addr, SocketAddr};
+use std::boxed::Box;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use super::{Mode, Watchdog};
+use crate::config::{self, Config, Facts, Origin, Pair};
+use crate::net::{Closed, Connection, FileFault, FileSystem, Input, Output, Peer};
+use crate::time::{Instant, Utc};
+
+/// What the world does with a connection to the orchestrator or Telegram.
+#[derive(Clone)]
+enum Peered {
+    Refuses,
+    Answers(String),
+}
+
+/// A world of one orchestrator and one Bot API, both on loopback, with time of its own.
+struct World {
+    watchdog: Box<Watchdog<'static>>,
+    now: Instant,
+    orchestrator: Peered,
+    telegram: Peered,
+    open: Vec<(Connection, u16)>,
+    logs: Vec<String>,
+    sent: Vec<String>,
+}
+
+const TELEGRAM: u16 = 8443;
+
+/// The machine is some megabytes and passes over the stack on its way to the heap: more than a test's stack has.
+fn with_room(test: fn()) {
+    let thread = std::thread::Builder::new()
+        .stack_size(64 * 1024 * 1024)
+        .spawn(test)
+        .unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn configured(pairs: &[(&str, &str)]) -> &'static Config {
+    let pairs: Vec<Pair<'_>> = pairs
+        .iter()
+        .map(|(name, value)| Pair {
+            name,
+            value: Ok(value),
+            origin: Origin::Env,
+        })
+        .collect();
+    let mut config = Box::new(Config::EMPTY);
+    let facts = Facts {
+        host_name: "host-1",
+        docker_socket_exists: false,
+    };
+    config::parse(&pairs, &facts, &mut config, &mut |fault| panic!("{fault}"));
+    Box::leak(config)
+}
+
+fn http(status: &str, body: &str) -> Peered {
+    Peered::Answers(format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+const TOLD: &[(&str, &str)] = &[
+    ("WATCHDOG_TELEGRAM_TOKEN", "123456:abc-DEF_ghi"),
+    ("WATCHDOG_TELEGRAM_CHAT_ID", "-100123"),
+    ("WATCHDOG_TELEGRAM_API_URL", "http://127.0.0.1:8443"),
+    ("WATCHDOG_MEM_AVAILABLE_MIN", "off"),
+    ("WATCHDOG_FD_MAX", "off"),
+];
+
+impl World {
+    fn new(pairs: &[(&str, &str)]) -> Self {
+        let all: Vec<(&str, &str)> = TOLD.iter().chain(pairs).copied().collect();
+        let mut world = Self {
+            watchdog: Box::new(Watchdog::new()),
+            now: Instant::from_millis(1_000),
+            orchestrator: http("200 OK", "{}"),
+            telegram: http("200 OK", r#"{"ok":true,"result":{}}"#),
+            open: Vec::new(),
+            logs: Vec::new(),
+            sent: Vec::new(),
+        };
+        world.watchdog.start(world.now, configured(&all), 1, Mode::Run);
+        world.tell(Input::Wall(Utc::parse_rfc3339("2026-01-02T12:00:00Z").unwrap()));
+        world
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.watchdog.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Does what the machine wishes until it wishes nothing more.
+    fn drain(&mut self) {
+        enum Todo {
+            Open(Connection, u16),
+            Wrote(Connection, String),
+            File(crate::net::HostFile),
+            Stat(u8),
+        }
+        loop {
+            let mut todo = Vec::new();
+            while let Some(output) = self.watchdog.poll(self.now) {
+                match output {
+                    Output::Open(connection, Peer::Tcp(peer), _) => {
+                        todo.push(Todo::Open(connection, peer.port()))
+                    }
+                    Output::Open(_, Peer::Unix(path), _) => panic!("{path}"),
+                    Output::Write(connection, bytes) => {
+                        todo.push(Todo::Wrote(
+                            connection,
+                            String::from_utf8(bytes.to_vec()).unwrap(),
+                        ));
+                    }
+                    Output::Close(connection) => self.open.retain(|(open, _)| *open != connection),
+                    Output::ReadFile(file) => todo.push(Todo::File(file)),
+                    Output::Stat(place, _) => todo.push(Todo::Stat(place)),
+                    Output::Log(_, line) | Output::Event(line) => self.logs.push(line.into()),
+                    Output::Query { .. } => panic!("there is nothing to look up"),
+                }
+            }
+            if todo.is_empty() {
+                return;
+            }
+            for done in todo {
+                match done {
+                    Todo::Open(connection, port) => {
+                        self.open.push((connection, port));
+                        let input = match self.peer(port) {
+                            Peered::Refuses => Input::Closed(connection, Closed::Refused),
+                            Peered::Answers(_) => Input::Connected(connection),
+                        };
+                        self.watchdog.handle(self.now, input);
+                    }
+                    Todo::Wrote(connection, request) => self.answer(connection, request),
+                    Todo::File(file) => self
+                        .watchdog
+                        .handle(self.now, Input::FileEnd(file, Err(FileFault::NotFound))),
+                    Todo::Stat(place) => {
+                        let figures = FileSystem {
+                            device: 1,
+                            blocks: 100,
+                            blocks_available: 50,
+                            ..FileSystem::default()
+                        };
+                        self.watchdog
+                            .handle(self.now, Input::FileSystem(place, Ok(figures)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn peer(&self, port: u16) -> Peered {
+        if port == TELEGRAM {
+            self.telegram.clone()
+        } else {
+            self.orchestrator.clone()
+        }
+    }
+
+    fn answer(&mut self, connection: Connection, request: String) {
+        let port = self.open.iter().find(|(open, _)| *open == connection).unwrap().1;
+        if port == TELEGRAM {
+            self.sent.push(request);
+        }
+        if let Peered::Answers(answer) = self.peer(port) {
+            self.watchdog
+                .handle(self.now, Input::Received(connection, answer.as_bytes()));
+        }
+    }
+
+    /// Lets time pass, waking the machine whenever it asked to be.
+    fn pass(&mut self, secs: u64) {
+        let end = Instant::from_millis(self.now.as_millis() + secs * 1000);
+        loop {
+            let next = self.watchdog.deadline();
+            assert!(next > self.now, "the next deadline lies ahead");
+            if next > end {
+                break;
+            }
+            self.now = next;
+            self.tell(Input::Time);
+        }
+        self.now = end;
+        self.tell(Input::Time);
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let text = |request: &String| {
+            let body = request.split("\r\n\r\n").nth(1).unwrap();
+            let value: serde_json::Value = serde_json::from_str(body).unwrap();
+            value["text"].as_str().unwrap().into()
+        };
+        self.sent.iter().map(text).collect()
+    }
+
+    fn events(&self) -> Vec<&str> {
+        let event = |line: &str| line.contains("signal=orch_down");
+        self.logs
+            .iter()
+            .map(String::as_str)
+            .filter(|line| event(line))
+            .collect()
+    }
+}
+
+/// An orchestrator that is well leads to one silent start digest and then to nothing.
+#[test]
+fn all_well_is_one_silent_start_digest() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(3_600);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(
+            texts[0].starts_with("<b>host-1</b>\n🔵 STARTED watchdog "),
+            "{}",
+            texts[0]
+        );
+        assert!(world.sent[0].contains(r#""disable_notification":true"#));
+        assert!(world.sent[0].starts_with("POST /bot123456:abc-DEF_ghi/sendMessage HTTP/1.1\r\n"));
+    });
+}
+
+/// It fires on the K-th tick and is told at once, and resolved with its duration.
+#[test]
+fn an_outage_is_told_and_its_end_too() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        world.orchestrator = Peered::Refuses;
+        world.pass(44);
+        assert_eq!(world.texts().len(), 1);
+        world.pass(1);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[1].contains("🔴 FIRING orch_down: connection refused (3 checks in 45s)\n"),
+            "{}",
+            texts[1]
+        );
+        assert!(texts[1].ends_with("held 3 by orch_down"), "{}", texts[1]);
+        world.orchestrator = http("200 OK", "{}");
+        world.pass(60);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert!(texts[2].contains("🟢 RESOLVED orch_down: after "), "{}", texts[2]);
+        assert_eq!(world.events().len(), 2, "{:?}", world.logs);
+        assert!(
+            world.events()[0].contains(
+                r#"level=error event=firing signal=orch_down detail="connection refused" checks=3"#
+            )
+        );
+    });
+}
+
+/// What fires while the channel is down is told once it is back, and what came and went as one late line.
+#[test]
+fn nothing_is_lost_while_the_channel_is_down() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        world.telegram = Peered::Refuses;
+        world.orchestrator = Peered::Refuses;
+        world.pass(120);
+        world.orchestrator = http("200 OK", "{}");
+        world.pass(600);
+        assert_eq!(world.texts().len(), 1);
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(120);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[1].contains("RESOLVED orch_down: was down 1m 45s until 12:03Z, told late"),
+            "{}",
+            texts[1]
+        );
+    });
+}
+
+/// A flood wait is honoured to the second.
+#[test]
+fn nothing_is_sent_before_retry_after() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.telegram = http(
+            "429 Too Many Requests",
+            r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 100","parameters":{"retry_after":100}}"#,
+        );
+        world.pass(30);
+        assert_eq!(world.sent.len(), 1);
+        world.pass(99);
+        assert_eq!(world.sent.len(), 1);
+        world.pass(2);
+        assert_eq!(world.sent.len(), 2);
+    });
+}
+
+/// No output but the request line to the Bot API ever holds the token.
+#[test]
+fn the_token_is_in_no_log_line() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.telegram = http(
+            "401 Unauthorized",
+            r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#,
+        );
+        world.orchestrator = http("500 Oops", "");
+        world.pass(3_600);
+        assert!(
+            world.logs.iter().any(|line| line.contains("event=undelivered")),
+            "{:?}",
+            world.logs
+        );
+        assert!(world.logs.iter().all(|line| !line.contains("abc-DEF_ghi")));
+        let mut status = String::new();
+        crate::status::write_json(&world.watchdog, world.now, &mut status).unwrap();
+        crate::status::write_table(&world.watchdog, &mut status).unwrap();
+        assert!(!status.contains("abc-DEF_ghi"));
+    });
+}
+
+/// Spurious calls are no-ops: without an input and without time passing there is nothing to wish.
+#[test]
+fn spurious_calls_change_nothing() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(20);
+        let logs = world.logs.len();
+        let stray = Connection {
+            slot: 0,
+            generation: 9_999,
+        };
+        for input in [
+            Input::Time,
+            Input::Connected(stray),
+            Input::Received(stray, b"HTTP/1.1 200 OK\r\n\r\n"),
+            Input::Closed(stray, Closed::Reset),
+            Input::Datagram(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)), b"x"),
+            Input::FileSystem(200, Ok(FileSystem::default())),
+            Input::Connected(Connection {
+                slot: 255,
+                generation: 0,
+            }),
+        ] {
+            world.tell(input);
+        }
+        assert_eq!((world.logs.len(), world.open.len()), (logs, 0));
+    });
+}

@@ -1,0 +1,500 @@
+//! The image beside a real Docker Engine: it starts from the Compose file alone, and what happens to real containers is told.
+//!
+//! Needs an engine, hence ignored in a plain run:
+//!
+//! ```text
+//! eval "$(tests/engine.sh up)"
+//! cargo test -p watchdog-tests --test engine -- --ignored --nocapture
+//! ```
+//!
+//! No image can be pulled, so every container here is one static program in an image made `FROM scratch`. The tests
+//! take turns, since the Compose file names its container, and remove every container they made.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use watchdog_tests::fake::FakeTelegram;
+use watchdog_tests::fake::telegram::{CHAT_ID, TOKEN};
+
+/// The container that the Compose file makes.
+const WATCHDOG: &str = "orchestrator-watchdog";
+/// The image of the subjects, and the one of those with a health check.
+const SUBJECT: &str = "watchdog-subject:plain";
+const SUBJECT_WITH_HEALTH: &str = "watchdog-subject:health";
+/// What the image may weigh: 2.1 MiB.
+const IMAGE_BYTES_MAX: u64 = 2_202_009;
+/// How long anything may take to be told. The watchdog looks every second here; the rest is room for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn the_image_holds_one_small_binary_and_no_way_around_it() {
+    // What ships must be small, owned by nobody and without a shell: the figures are the engine's own.
+    let _turn = turn();
+    let size: u64 = inspect_image("{{.Size}}").parse().unwrap();
+    println!("image: {size} bytes, {:.2} MiB", size as f64 / f64::from(1 << 20));
+    assert!(
+        size <= IMAGE_BYTES_MAX,
+        "the image has {size} bytes, over {IMAGE_BYTES_MAX}"
+    );
+    assert_eq!(inspect_image("{{.Config.User}}"), "65532:65532");
+    assert_eq!(inspect_image("{{json .Config.Entrypoint}}"), r#"["/watchdog"]"#);
+    assert_eq!(inspect_image("{{json .Config.Healthcheck}}"), "null");
+    assert_eq!(inspect_image("{{len .RootFS.Layers}}"), "1");
+}
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn compose_up_without_any_env_file_starts_and_looks_around() {
+    // A missing .env.watchdog must never keep it from starting: `up` with the shipped file alone, then `check` inside.
+    let turn = turn();
+    let env_file = repository().join("deploy/.env.watchdog");
+    assert!(
+        !env_file.exists(),
+        "{} is in the way of this test",
+        env_file.display()
+    );
+    let watchdog = Watchdog::up(&turn, &[], socket_gid());
+
+    let check = watchdog.exec("check");
+    let table = stdout(&check);
+    println!("{table}");
+    assert_eq!(
+        check.status.code(),
+        Some(1),
+        "no orchestrator runs here, so `check` must say so: {table}"
+    );
+    assert!(table.contains("orch_down"), "{table}");
+    assert!(
+        !table.contains("docker_down"),
+        "the socket's group was given: {table}"
+    );
+    assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
+
+    let asked = Instant::now();
+    docker(&["stop", "--time", "10", WATCHDOG]);
+    let lasted = asked.elapsed();
+    assert_eq!(
+        watchdog.state("{{.State.ExitCode}}"),
+        "0",
+        "SIGTERM must end it in good order, also as PID 1"
+    );
+    assert!(lasted < Duration::from_secs(3), "it took {lasted:?} to end");
+}
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn a_socket_of_another_group_is_named_as_what_it_is() {
+    // Without the right DOCKER_GID the socket answers EACCES; the reason must tell the operator what to do about it.
+    let turn = turn();
+    let watchdog = Watchdog::up(&turn, &[], "65000".to_owned());
+    let table = stdout(&watchdog.exec("check"));
+    let line = table.lines().find(|line| line.contains("docker_down"));
+    let line = line.unwrap_or_else(|| panic!("no docker_down in {table}"));
+    assert!(
+        line.contains("permission denied: set DOCKER_GID to the socket's group"),
+        "{line}"
+    );
+}
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn real_containers_are_broken_and_mended_and_both_are_told() {
+    // Every way to break that people know is done to a real container; the log and the chat must hear of each, and of
+    // its end; what an operator stops on purpose must stay unsaid.
+    let turn = turn();
+    let telegram = FakeTelegram::start();
+    let certificate = Shared::new();
+    fs::copy(telegram.ca_file(), certificate.path("ca.pem")).unwrap();
+    make_readable(&certificate.path("ca.pem"));
+
+    let dies = Subject::that_runs("subject-dies", &[], SUBJECT);
+    let listed = Subject::that_runs("subject-listed", &[], SUBJECT);
+    let stopped = Subject::that_runs("subject-stopped", &[], SUBJECT);
+    let sick = Subject::that_runs("subject-sick", &[], SUBJECT_WITH_HEALTH);
+
+    let chat = CHAT_ID.to_string();
+    let url = telegram.url();
+    let watchdog = Watchdog::up_with(
+        &turn,
+        &[
+            ("WATCHDOG_INTERVAL", "1s"),
+            ("WATCHDOG_TIMEOUT", "1s"),
+            ("WATCHDOG_ORCH_URL", "off"),
+            ("WATCHDOG_CONTAINERS", "subject-listed"),
+            ("WATCHDOG_TELEGRAM_API_URL", &url),
+            ("WATCHDOG_TELEGRAM_TOKEN", TOKEN),
+            ("WATCHDOG_TELEGRAM_CHAT_ID", &chat),
+            ("WATCHDOG_CA_FILE", "/certificate/ca.pem"),
+        ],
+        socket_gid(),
+        &[format!("{}:/certificate:ro", certificate.folder().display())],
+    );
+    telegram.wait_for("STARTED", PATIENCE);
+    // An alarm before anything broke would make everything below worthless.
+    assert_eq!(telegram.lines("FIRING"), Vec::<String>::new());
+
+    dies.end_now();
+    watchdog.wait_for_event("firing", "container_down:subject-dies", "exited 3");
+    listed.stop();
+    stopped.stop();
+    watchdog.wait_for_event("firing", "container_down:subject-listed", "");
+    sick.mark("sick");
+    watchdog.wait_for_event("firing", "container_unhealthy:subject-sick", "");
+    let loops = Subject::new(
+        "subject-loops",
+        &["--restart", "always"],
+        SUBJECT,
+        &["after", "100", "1"],
+    );
+    watchdog.wait_for_event("firing", "container_restarting:subject-loops", "");
+    let eats = Subject::new(
+        "subject-eats",
+        &["--memory", "16m", "--memory-swap", "16m"],
+        SUBJECT,
+        &["eat"],
+    );
+    watchdog.wait_for_event("firing", "container_oom:subject-eats", "");
+
+    dies.begin_again();
+    watchdog.wait_for_event("resolved", "container_down:subject-dies", "");
+    listed.begin_again();
+    watchdog.wait_for_event("resolved", "container_down:subject-listed", "");
+    sick.unmark("sick");
+    watchdog.wait_for_event("resolved", "container_unhealthy:subject-sick", "");
+    // Both last ten quiet minutes; a container that is removed is gone at once.
+    drop(loops);
+    watchdog.wait_for_event("resolved", "container_restarting:subject-loops", "");
+    drop(eats);
+    watchdog.wait_for_event("resolved", "container_oom:subject-eats", "");
+
+    for signal in [
+        "container_down:subject-dies",
+        "container_down:subject-listed",
+        "container_unhealthy:subject-sick",
+        "container_restarting:subject-loops",
+        "container_oom:subject-eats",
+    ] {
+        telegram.wait_for(&format!("FIRING {signal}"), PATIENCE);
+        telegram.wait_for(&format!("RESOLVED {signal}"), PATIENCE);
+    }
+    let log = watchdog.log();
+    assert!(
+        !log.contains("signal=container_down:subject-stopped"),
+        "an operator's stop is no alarm:\n{log}"
+    );
+    assert!(
+        !log.contains("signal=container_down:subject-loops"),
+        "what is brought back is no `down`:\n{log}"
+    );
+    assert!(!log.contains(TOKEN), "the token is in the log");
+    assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
+    assert_eq!(telegram.faults(), Vec::<String>::new());
+    println!("resident memory by the engine: {}", watchdog.memory());
+}
+
+/// The watchdog in its container, by the Compose file that ships.
+struct Watchdog<'turn> {
+    arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+    _override: TempDir,
+    _turn: &'turn MutexGuard<'static, ()>,
+}
+
+impl<'turn> Watchdog<'turn> {
+    fn up(turn: &'turn MutexGuard<'static, ()>, environment: &[(&str, &str)], gid: String) -> Self {
+        Self::up_with(turn, environment, gid, &[])
+    }
+
+    fn up_with(
+        turn: &'turn MutexGuard<'static, ()>,
+        environment: &[(&str, &str)],
+        gid: String,
+        volumes: &[String],
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        let compose_file = repository().join("deploy/compose.yaml");
+        let mut arguments = vec![
+            "compose".to_owned(),
+            "-f".to_owned(),
+            compose_file.display().to_string(),
+        ];
+        if !environment.is_empty() {
+            // Compose reads JSON too, since YAML does.
+            let environment: serde_json::Map<String, serde_json::Value> = environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+                .collect();
+            let service = serde_json::json!({"environment": environment, "volumes": volumes});
+            let document = serde_json::json!({"services": {WATCHDOG: service}});
+            let path = folder.path().join("override.yaml");
+            fs::write(&path, document.to_string()).unwrap();
+            arguments.extend(["-f".to_owned(), path.display().to_string()]);
+        }
+        let variables = vec![
+            ("DOCKER_SOCKET", socket().display().to_string()),
+            ("DOCKER_GID", gid),
+        ];
+        let watchdog = Self {
+            arguments,
+            variables,
+            _override: folder,
+            _turn: turn,
+        };
+        watchdog.compose(&["up", "--detach", "--no-build"]);
+        watchdog
+    }
+
+    fn compose(&self, words: &[&str]) {
+        let mut command = Command::new("docker");
+        command
+            .args(&self.arguments)
+            .args(words)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        succeed(&mut command);
+    }
+
+    fn exec(&self, word: &str) -> Output {
+        Command::new("docker")
+            .args(["exec", WATCHDOG, "/watchdog", word])
+            .output()
+            .unwrap()
+    }
+
+    fn state(&self, format: &str) -> String {
+        docker(&["inspect", "--format", format, WATCHDOG])
+    }
+
+    fn memory(&self) -> String {
+        docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", WATCHDOG])
+    }
+
+    fn log(&self) -> String {
+        docker(&["logs", WATCHDOG])
+    }
+
+    /// Waits for the log line of an event, and checks that it says `detail`.
+    fn wait_for_event(&self, event: &str, signal: &str, detail: &str) {
+        let end = Instant::now() + PATIENCE;
+        let (event, signal) = (format!(" event={event} "), format!(" signal={signal} "));
+        loop {
+            let log = self.log();
+            if let Some(line) = log
+                .lines()
+                .find(|line| line.contains(&event) && line.contains(&signal))
+            {
+                assert!(line.contains(detail), "{detail:?} is not in {line}");
+                println!("{line}");
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "no{event}of{signal}in {PATIENCE:?}; the log is\n{log}"
+            );
+            sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Watchdog<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = Command::new("docker").args(["logs", WATCHDOG]).output();
+            eprintln!("the watchdog's log: {log:?}");
+        }
+        drop(Command::new("docker").args(["rm", "--force", WATCHDOG]).output());
+    }
+}
+
+/// A container that is there to be broken. It sees one folder of the test as `/flags`.
+struct Subject {
+    name: &'static str,
+    flags: Shared,
+}
+
+impl Subject {
+    fn new(name: &'static str, options: &[&str], image: &str, words: &[&str]) -> Self {
+        let subject = Self {
+            name,
+            flags: Shared::new(),
+        };
+        let volume = format!("{}:/flags:ro", subject.flags.folder().display());
+        let mut arguments = vec![
+            "run",
+            "--detach",
+            "--init",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "--volume",
+            &volume,
+        ];
+        arguments.extend(options);
+        arguments.push(image);
+        arguments.extend(words);
+        docker(&arguments);
+        subject
+    }
+
+    /// One that runs until [`Subject::end_now`], then exits with 3.
+    fn that_runs(name: &'static str, options: &[&str], image: &str) -> Self {
+        Self::new(name, options, image, &["until", "/flags/end", "3"])
+    }
+
+    fn end_now(&self) {
+        self.mark("end");
+    }
+
+    fn stop(&self) {
+        docker(&["stop", self.name]);
+    }
+
+    fn begin_again(&self) {
+        self.unmark("end");
+        docker(&["start", self.name]);
+    }
+
+    fn mark(&self, flag: &str) {
+        fs::write(self.flags.path(flag), "").unwrap();
+    }
+
+    fn unmark(&self, flag: &str) {
+        drop(fs::remove_file(self.flags.path(flag)));
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        drop(Command::new("docker").args(["rm", "--force", self.name]).output());
+    }
+}
+
+/// A folder that a container's user may look into, unlike a plain temporary one.
+struct Shared(TempDir);
+
+impl Shared {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        make_readable(folder.path());
+        Self(folder)
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn make_readable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The right to use the engine, with all images built.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    static IMAGES: OnceLock<()> = OnceLock::new();
+    // A test that failed has removed its containers all the same.
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    IMAGES.get_or_init(build_images);
+    turn
+}
+
+fn build_images() {
+    println!(
+        "{}",
+        succeed(&mut Command::new(repository().join("deploy/build.sh")))
+    );
+    let context = TempDir::new().unwrap();
+    let binary = static_subject(context.path());
+    let dockerfile = "FROM scratch\nCOPY subject /subject\nENTRYPOINT [\"/subject\"]\n";
+    let health = "HEALTHCHECK --interval=1s --timeout=2s --retries=2 CMD [\"/subject\", \"absent\", \"/flags/sick\"]\n";
+    assert!(binary.exists());
+    for (image, text) in [
+        (SUBJECT, dockerfile.to_owned()),
+        (SUBJECT_WITH_HEALTH, format!("{dockerfile}{health}")),
+    ] {
+        fs::write(context.path().join("Dockerfile"), text).unwrap();
+        docker(&[
+            "build",
+            "--quiet",
+            "--tag",
+            image,
+            &context.path().display().to_string(),
+        ]);
+    }
+}
+
+/// Builds the subject static: it uses `std` alone, so one call of the compiler does.
+fn static_subject(folder: &Path) -> PathBuf {
+    let binary = folder.join("subject");
+    let source = repository().join("tests/src/bin/subject.rs");
+    let mut command = Command::new("rustc");
+    command
+        .args([
+            "--edition",
+            "2024",
+            "-O",
+            "-C",
+            "target-feature=+crt-static",
+            "-o",
+        ])
+        .arg(&binary)
+        .arg(source);
+    succeed(&mut command);
+    binary
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The engine's socket: `tests/engine.sh` names it in DOCKER_HOST.
+fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    PathBuf::from(
+        host.strip_prefix("unix://")
+            .unwrap_or_else(|| panic!("{host} is no unix socket")),
+    )
+}
+
+/// What the operator is told to find out by `stat -c %g`.
+fn socket_gid() -> String {
+    succeed(Command::new("stat").args(["-c", "%g"]).arg(socket()))
+}
+
+fn inspect_image(format: &str) -> String {
+    docker(&[
+        "image",
+        "inspect",
+        "--format",
+        format,
+        "orchestrator-watchdog:latest",
+    ])
+}
+
+fn docker(arguments: &[&str]) -> String {
+    succeed(Command::new("docker").args(arguments))
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {said}");
+    stdout(&output).trim().to_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
