@@ -61,7 +61,7 @@ fn what_cannot_be_resolved_is_down_with_a_reason() {
         let checked = named(&orchestrator, &dns, "orch.test").check();
         assert_eq!(checked.state("orch_down"), "active", "{mood:?}: {checked:?}");
         let detail = checked.detail("orch_down").to_lowercase();
-        let speaks = ["dns", "name", "resolv"].iter().any(|word| detail.contains(word));
+        let speaks = ["dns", "name", "host"].iter().any(|word| detail.contains(word));
         assert!(speaks, "{mood:?}: {detail}");
         assert_eq!(orchestrator.count(), 0);
     }

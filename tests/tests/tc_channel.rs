@@ -152,7 +152,10 @@ fn the_start_is_told_silently() {
     let started = telegram.wait_for("STARTED", SOON);
     assert_eq!(started.text.lines().next(), Some("host-1"));
     assert!(started.is_silent(), "{started:?}");
-    assert_eq!(started.body["chat_id"], CHAT_ID);
+    assert_eq!(
+        started.body["chat_id"].to_string().trim_matches('"'),
+        CHAT_ID.to_string()
+    );
     orchestrator.wait_for_more(3, SOON);
     assert_eq!(telegram.messages().len(), 1);
 }

@@ -110,7 +110,10 @@ fn tc_04_resolved_exactly_once_with_duration() {
     telegram.wait_for("FIRING orch_down", SOON);
     orchestrator.heal();
     let resolved = watchdog.wait_event("resolved", DOWN);
-    assert!(resolved.at > firing.at && resolved.field("after").ends_with('s'), "{resolved:?}");
+    assert!(
+        resolved.at > firing.at && resolved.field("after").ends_with('s'),
+        "{resolved:?}"
+    );
     let message = telegram.wait_for("RESOLVED orch_down", SOON);
     let line = message.line("RESOLVED").unwrap();
     assert!(line.contains("after ") && line.ends_with('s'), "{line}");
