@@ -28,11 +28,49 @@ pub enum Security {
 
 /// Whom to talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Target {
-    /// A name known to the resolver, and a port.
-    Host(dns::NameId, u16, Security),
     /// A unix socket, whose path the composer knows.
     Unix,
+    /// A name known to the resolver, and a port.
+    Host(dns::NameId, u16, Security),
+}
+
+/// What came of an exchange. Not an `Option` of a `Result`, since at rest it must be all zero bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Nothing yet.
+    #[default]
+    None,
+    /// The answer was read to its end, so long after the first connect.
+    Took(Millis),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// Tells it as a result, if there is one.
+    ///
+    /// # Errors
+    /// Why it failed.
+    #[must_use]
+    pub const fn result(self) -> Option<Result<Millis, Failure>> {
+        match self {
+            Self::None => None,
+            Self::Took(took) => Some(Ok(took)),
+            Self::Failed(failure) => Some(Err(failure)),
+        }
+    }
+}
+
+impl From<Result<Millis, Failure>> for Outcome {
+    fn from(result: Result<Millis, Failure>) -> Self {
+        match result {
+            Ok(took) => Self::Took(took),
+            Err(failure) => Self::Failed(failure),
+        }
+    }
 }
 
 /// What to do there.
@@ -137,7 +175,7 @@ pub struct Exchange {
     addresses: Vec<IpAddr, ADDRESSES_MAX>,
     tried: usize,
     response: Response,
-    outcome: Option<Result<Millis, Failure>>,
+    outcome: Outcome,
 }
 
 impl Exchange {
@@ -162,7 +200,7 @@ impl Exchange {
             addresses: Vec::new(),
             tried: 0,
             response: Response::new(),
-            outcome: None,
+            outcome: Outcome::None,
         }
     }
 
@@ -185,7 +223,7 @@ impl Exchange {
         self.addresses.clear();
         self.tried = 0;
         self.response.reset();
-        self.outcome = None;
+        self.outcome = Outcome::None;
     }
 
     /// Gives up what is under way, without an outcome.
@@ -425,7 +463,7 @@ impl Exchange {
 
     /// Takes the outcome, once: how long it took from the first connect to the last byte, or why it failed.
     pub const fn take_outcome(&mut self) -> Option<Result<Millis, Failure>> {
-        self.outcome.take()
+        core::mem::replace(&mut self.outcome, Outcome::None).result()
     }
 
     fn took(&self, now: Instant) -> Millis {
@@ -435,7 +473,7 @@ impl Exchange {
     fn end(&mut self, outcome: Result<Millis, Failure>) {
         self.phase = Phase::Idle;
         self.closing = self.open;
-        self.outcome = Some(outcome);
+        self.outcome = outcome.into();
     }
 
     /// Whether an input is about the connection that is open now, and not about an earlier one in the same slot.

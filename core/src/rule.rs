@@ -11,6 +11,7 @@ use heapless::Vec;
 use crate::config::Name;
 use crate::config::value::{self, Bounds};
 use crate::signal::Observation;
+use crate::text::append;
 use crate::time::Millis;
 
 /// Steps of a path, each a key or `[]`. The envelope's own paths have at most three; eight reach what an orchestrator adds.
@@ -300,7 +301,9 @@ impl<'a> Scan<'a> {
 
     fn key(&mut self) -> Result<Name, RuleFault> {
         let start = *self;
-        let key = self.take_until(|c| c.is_whitespace() || c.is_control() || ".[]<>=!\"".contains(c));
+        let key = self.take_until(|c| {
+            c.is_whitespace() || c.is_control() || matches!(c, '.' | '[' | ']' | '<' | '>' | '=' | '!' | '"')
+        });
         if key.is_empty() {
             return Err(start.fault(Expected::Key));
         }
@@ -345,7 +348,7 @@ impl<'a> Scan<'a> {
 
     /// Reads on behind a quote: `\"` and `\\` stand for `"` and `\`, as in JSON.
     fn text_value(&mut self) -> Result<Literal, RuleFault> {
-        let mut text = Name::new();
+        let mut text = Vec::new();
         loop {
             let before = *self;
             let mut characters = self.rest.chars();
@@ -358,14 +361,14 @@ impl<'a> Scan<'a> {
                 character = characters.next();
             }
             self.rest = characters.as_str();
-            let fits = character.is_some_and(|character| text.push(character).is_ok());
-            if !fits {
-                return Err(before.fault(Expected::TextEnd));
-            }
+            character
+                .and_then(|character| append(&mut text, character.encode_utf8(&mut [0; 4])))
+                .ok_or_else(|| before.fault(Expected::TextEnd))?;
         }
         if !self.rest.is_empty() && !self.rest.starts_with(char::is_whitespace) {
             return Err(self.fault(Expected::End));
         }
+        let text = Name::from_utf8(text).map_err(|_| self.fault(Expected::TextEnd))?;
         Ok(Literal::Text(text))
     }
 

@@ -27,6 +27,12 @@ pub const fn shown(character: char) -> char {
     }
 }
 
+/// Appends a text byte by byte, or tells that it does not fit. `heapless` appends whole texts with a count that the
+/// compiler can not see to stay in range, which leaves a path to a panic alive; single bytes it can.
+pub(crate) fn append<const N: usize>(bytes: &mut heapless::Vec<u8, N>, text: &str) -> Option<()> {
+    text.bytes().try_for_each(|byte| bytes.push(byte).ok())
+}
+
 /// FNV-1a over 32 bits, resumable: the hash behind `~` in a cut subject.
 ///
 /// It names, it does not protect: two subjects that collide share one row.
@@ -76,25 +82,30 @@ impl Subject {
     /// `bytes` is the length of the whole text, `hash` the hash of the whole.
     #[must_use]
     pub fn of_parts(start: &str, bytes: u64, hash: Hash) -> Self {
-        let mut subject = heapless::String::new();
-        if bytes <= SUBJECT_BYTES_MAX as u64 {
-            // A cleaned character is never longer than the one that it stands for, so all of it fits.
-            start
-                .chars()
-                .map(shown)
-                .for_each(|character| drop(subject.push(character)));
-            return Self(subject);
-        }
+        let is_whole = bytes <= SUBJECT_BYTES_MAX as u64;
+        let taken_max = if is_whole {
+            SUBJECT_BYTES_MAX
+        } else {
+            SUBJECT_KEPT_BYTES
+        };
+        let mut subject = heapless::Vec::new();
         let mut taken = 0_usize;
         for character in start.chars() {
             taken = taken.saturating_add(character.len_utf8());
-            if taken > SUBJECT_KEPT_BYTES {
+            if taken > taken_max {
                 break;
             }
-            drop(subject.push(shown(character)));
+            // A cleaned character is never longer than the one that it stands for, so all of it fits.
+            let _ = append(&mut subject, shown(character).encode_utf8(&mut [0; 4]));
         }
-        let _ = write!(subject, "~{:08x}", hash.value());
-        Self(subject)
+        if !is_whole {
+            let _ = append(&mut subject, "~");
+            for shift in [28, 24, 20, 16, 12, 8, 4, 0] {
+                let digit = char::from_digit(hash.value() >> shift & 0xf, 16).unwrap_or('0');
+                let _ = append(&mut subject, digit.encode_utf8(&mut [0; 4]));
+            }
+        }
+        Self(heapless::String::from_utf8(subject).unwrap_or_default())
     }
 
     /// Tells the text.

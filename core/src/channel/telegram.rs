@@ -244,7 +244,7 @@ impl Telegram {
             } else {
                 chat.as_str()
             },
-            message_thread_id: config.thread_id.filter(|_| !self.without_topic),
+            message_thread_id: config.thread_id.filter(|_| !self.without_topic).map(i64::from),
             text,
             parse_mode: (!self.plain).then_some("HTML"),
             disable_notification: noise == Noise::Silent,
@@ -255,7 +255,7 @@ impl Telegram {
         Post {
             authority: Authority::of(&config.api_url),
             path: format_args!("{prefix}/bot{token}/sendMessage"),
-            user_info: config.api_url.user_info.as_ref().map(config::Secret::reveal),
+            user_info: config.api_url.user_info(),
             content_type: "application/json",
             body: body.as_str(),
         }
@@ -271,7 +271,7 @@ impl Telegram {
         Get {
             authority: Authority::of(&config.api_url),
             path: format_args!("{prefix}/bot{token}/getMe"),
-            user_info: config.api_url.user_info.as_ref().map(config::Secret::reveal),
+            user_info: config.api_url.user_info(),
         }
         .emit(out)
     }

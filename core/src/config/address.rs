@@ -2,27 +2,28 @@
 //!
 //! Tests: beside the code. Fuzz target: `config`.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use heapless::String;
 
 use super::url::{self, UrlFault};
-use super::value::whole;
-use super::{EngineAddress, Scheme};
+use super::value::{cut, whole};
+use super::{Endpoint, EngineAddress, Scheme};
+use crate::wire::dns::address::parse as parse_ip;
 
 /// The port of DNS (RFC 1035, 4.2).
 const DNS_PORT: u16 = 53;
 
 /// Reads `ip:port`.
-pub(super) fn listen(text: &str) -> Option<SocketAddr> {
+pub(super) fn listen(text: &str) -> Option<Endpoint> {
     let (address, port) = split(text)?;
-    Some(SocketAddr::new(address, port?))
+    Some(SocketAddr::new(address, port?).into())
 }
 
 /// Reads `ip[:port]`, the port of DNS where none is given.
-pub(super) fn nameserver(text: &str) -> Option<SocketAddr> {
+pub(super) fn nameserver(text: &str) -> Option<Endpoint> {
     let (address, port) = split(text)?;
-    Some(SocketAddr::new(address, port.unwrap_or(DNS_PORT)))
+    Some(SocketAddr::new(address, port.unwrap_or(DNS_PORT)).into())
 }
 
 /// Reads `unix:///path` or `tcp://host:port`.
@@ -40,21 +41,22 @@ pub(super) fn engine(text: &str) -> Result<EngineAddress, UrlFault> {
 fn split(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let port = |text: &str| whole(text, 1, 65_535).and_then(|port| u16::try_from(port).ok());
     if let Some(bracketed) = text.strip_prefix('[') {
-        let (address, after) = bracketed.split_once(']')?;
-        let address = IpAddr::V6(address.parse::<Ipv6Addr>().ok()?);
+        let (address, after) = cut(bracketed, ']')?;
+        let address = parse_ip(address).filter(IpAddr::is_ipv6)?;
         return match after.strip_prefix(':') {
             Some(digits) => Some((address, Some(port(digits)?))),
             None => after.is_empty().then_some((address, None)),
         };
     }
-    if let Ok(address) = text.parse::<Ipv6Addr>() {
-        return Some((IpAddr::V6(address), None));
+    // An IPv6 address without brackets has no port: where would it begin?
+    if let Some(address) = parse_ip(text) {
+        return Some((address, None));
     }
-    let (address, port) = match text.split_once(':') {
+    let (address, port) = match cut(text, ':') {
         Some((address, digits)) => (address, Some(port(digits)?)),
         None => (text, None),
     };
-    Some((IpAddr::V4(address.parse::<Ipv4Addr>().ok()?), port))
+    Some((parse_ip(address)?, port))
 }
 
 #[cfg(test)]

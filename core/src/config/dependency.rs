@@ -6,12 +6,13 @@
 
 use core::fmt;
 
-use heapless::String;
+use heapless::{String, Vec};
 
 use super::url::{self, UrlFault};
-use super::value::{self, Bounds, Span};
+use super::value::{self, Bounds, Span, cut};
 use super::{Dependency, Name, Scheme};
 use crate::limits::BODY_TEXT_BYTES_MAX;
+use crate::text::append;
 
 /// Statuses that count as an answer if nothing else is asked for: success and redirection, as Kubernetes' probes take them.
 const STATUS_USUAL: (u16, u16) = (200, 399);
@@ -191,30 +192,32 @@ fn status(word: &str) -> Option<(u16, u16)> {
             .filter(|_| text.len() == 3)
             .and_then(|status| u16::try_from(status).ok())
     };
-    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    let (first, last) = cut(word, '-').unwrap_or((word, word));
     let (first, last) = (one(first)?, one(last)?);
     (first <= last).then_some((first, last))
 }
 
 /// Reads a text up to the next white space, or in quotes, in which `\"` and `\\` stand for `"` and `\`.
 fn body(text: &str) -> Option<(String<BODY_TEXT_BYTES_MAX>, &str)> {
-    let mut body = String::new();
+    let mut body = Vec::new();
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());
         let (word, rest) = text.split_at_checked(end)?;
-        body.push_str(word).ok()?;
+        let body = String::try_from(word).ok()?;
         return (!body.is_empty()).then_some((body, rest));
     };
     let mut characters = quoted.chars();
     loop {
-        match characters.next()? {
+        let character = match characters.next()? {
             '"' => break,
-            '\\' if characters.as_str().starts_with(['"', '\\']) => body.push(characters.next()?).ok()?,
-            other => body.push(other).ok()?,
-        }
+            '\\' if characters.as_str().starts_with(['"', '\\']) => characters.next()?,
+            other => other,
+        };
+        append(&mut body, character.encode_utf8(&mut [0; 4]))?;
     }
     let rest = characters.as_str();
     let ends = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    let body = String::from_utf8(body).ok()?;
     (ends && !body.is_empty()).then_some((body, rest))
 }
 

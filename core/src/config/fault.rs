@@ -8,7 +8,7 @@ use core::fmt::{self, Write as _};
 
 use super::dependency::DependencyFault;
 use super::url::{self, UrlFault};
-use super::value::Span;
+use super::value::{Span, cut};
 use super::variables::Masking;
 use crate::net::FileFault;
 use crate::rule::RuleFault;
@@ -73,7 +73,7 @@ impl<'a> Shown<'a> {
 
 /// A bot's token in the wrong variable is still a secret: digits, a colon, and a long word.
 fn may_be_token(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(bot, key)| {
+    cut(text, ':').is_some_and(|(bot, key)| {
         key.len() >= 20 && bot.ends_with(|last: char| last.is_ascii_digit()) && !key.contains('/')
     })
 }

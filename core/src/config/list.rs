@@ -6,6 +6,7 @@
 use heapless::{String, Vec};
 
 use super::url::{self, UrlFault};
+use super::value::cut;
 use super::variables::{FilePath, RULE_PREFIX};
 use super::{DiskPath, Name, Pair, Url};
 use crate::limits::{ALERTMANAGERS_MAX, DISK_PATHS_MAX, LISTED_CONTAINERS_MAX, MUTES_MAX, SUBJECT_BYTES_MAX};
@@ -15,8 +16,9 @@ use crate::text::Subject;
 /// A pattern of signal ids: a kind's name, a colon, and a subject, each name of at most 64 bytes.
 pub type Pattern = String<{ 2 * SUBJECT_BYTES_MAX + 1 }>;
 
+/// The items between commas; see [`cut`] for why the comma stands in brackets.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+    text.split([',']).map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Reads patterns of signal ids. Their kind must exist, or a slip of the pen would mute nothing without a word.
@@ -28,7 +30,7 @@ pub(super) fn mutes(text: &str, pairs: &[Pair<'_>]) -> Option<Vec<Pattern, MUTES
             None => (item, None),
         };
         let is_plain = !id.contains(['*', '"']) && !id.chars().any(char::is_control);
-        let is_kind = match (id.split_once(':'), is_start) {
+        let is_kind = match (cut(id, ':'), is_start) {
             (Some((kind, _)), _) => any_kind(pairs, |name| name.eq_ignore_ascii_case(kind)),
             (None, Some(())) => any_kind(pairs, |name| starts_with_in_any_case(name, id)),
             (None, None) => any_kind(pairs, |name| name.eq_ignore_ascii_case(id)),
@@ -74,12 +76,8 @@ pub(super) fn containers(text: &str) -> Option<Vec<Name, LISTED_CONTAINERS_MAX>>
 pub(super) fn disk_paths(text: &str) -> Option<Vec<DiskPath, DISK_PATHS_MAX>> {
     let mut paths: Vec<DiskPath, DISK_PATHS_MAX> = Vec::new();
     for item in items(text) {
-        // `=` may stand in a path, so only one in front of a path's own `/` divides.
-        let (shown, path) = match item.split_once("=/") {
-            Some((shown, _)) => (
-                Name::try_from(shown).ok()?,
-                item.strip_prefix(shown)?.strip_prefix('=')?,
-            ),
+        let (shown, path) = match split_shown(item) {
+            Some((shown, path)) => (Name::try_from(shown).ok()?, path),
             None => (Name::try_from(Subject::new(item).as_str()).ok()?, item),
         };
         let path = file_path(path)?;
@@ -92,6 +90,18 @@ pub(super) fn disk_paths(text: &str) -> Option<Vec<DiskPath, DISK_PATHS_MAX>> {
         paths.push(DiskPath { shown, path }).ok()?;
     }
     (!paths.is_empty()).then_some(paths)
+}
+
+/// Splits `SHOWN=PATH`. `=` may stand in a path too, so only one in front of a path's first `/` divides.
+fn split_shown(item: &str) -> Option<(&str, &str)> {
+    let mut rest = item;
+    loop {
+        let (_, path) = cut(rest, '=')?;
+        if path.starts_with('/') {
+            return Some((item.strip_suffix(path)?.strip_suffix('=')?, path));
+        }
+        rest = path;
+    }
 }
 
 /// Reads an absolute path.

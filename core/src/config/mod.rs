@@ -18,7 +18,8 @@ pub(crate) mod value;
 mod variables;
 
 use core::fmt::{self, Write as _};
-use core::net::SocketAddr;
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::num::NonZeroI64;
 
 use heapless::{String, Vec};
 
@@ -123,10 +124,12 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 }
 
 /// How a URL is spoken to.
+///
+/// Counted from 1, so that no URL at all is all zero bits: see [`Config::EMPTY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `http://`
-    Http,
+    Http = 1,
     /// `https://`
     Https,
     /// `tcp://`: a connect, no request.
@@ -148,8 +151,16 @@ pub struct Url {
     pub port: u16,
     /// Path with query as it goes into the request line, beginning with `/`; for `unix://` the socket's path.
     pub path: Secret<PATH_BYTES_MAX>,
-    /// `user:password`, percent-decoded, to be sent as Basic authentication.
-    pub user_info: Option<Secret<USER_INFO_BYTES_MAX>>,
+    /// What [`Url::user_info`] tells, or empty: an `Option` here would be the one whose tag says that there is no URL, and not by a zero.
+    user_info: Secret<USER_INFO_BYTES_MAX>,
+}
+
+impl Url {
+    /// Tells `user:password`, percent-decoded, to be sent as Basic authentication.
+    #[must_use]
+    pub fn user_info(&self) -> Option<&str> {
+        Some(self.user_info.reveal()).filter(|text| !text.is_empty())
+    }
 }
 
 /// A percentage, 0 to 100.
@@ -181,13 +192,48 @@ pub struct Orchestrator {
     pub cost_daily_max_usd: Option<f64>,
 }
 
-/// Where the engine listens.
+/// Where the engine listens. Counted from 1, see [`Config::EMPTY`].
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum EngineAddress {
     /// The path of a unix socket.
-    Unix(String<FILE_PATH_BYTES_MAX>),
+    Unix(String<FILE_PATH_BYTES_MAX>) = 1,
     /// A host and port, a socket proxy.
-    Tcp(String<HOST_BYTES_MAX>, u16),
+    Tcp(String<HOST_BYTES_MAX>, u16) = 2,
+}
+
+/// An address and a port. Counted from 1, see [`Config::EMPTY`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Endpoint {
+    /// IPv4.
+    V4(SocketAddrV4) = 1,
+    /// IPv6.
+    V6(SocketAddrV6) = 2,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(address),
+            SocketAddr::V6(address) => Self::V6(address),
+        }
+    }
+}
+
+impl From<Endpoint> for SocketAddr {
+    fn from(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::V4(address) => Self::V4(address),
+            Endpoint::V6(address) => Self::V6(address),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::from(*self).fmt(f)
+    }
 }
 
 /// The Docker Engine and what is expected of it.
@@ -264,7 +310,7 @@ pub struct Telegram {
     /// `WATCHDOG_TELEGRAM_CHAT_ID`: an integer or `@channel`.
     pub chat_id: Name,
     /// `WATCHDOG_TELEGRAM_THREAD_ID`
-    pub thread_id: Option<i64>,
+    pub thread_id: Option<NonZeroI64>,
     /// `WATCHDOG_TELEGRAM_API_URL`
     pub api_url: Url,
     /// `WATCHDOG_TELEGRAM_PROXY`
@@ -317,13 +363,16 @@ pub struct Config {
     /// `WATCHDOG_ALERTMANAGER_URL`
     pub alertmanagers: Vec<Url, ALERTMANAGERS_MAX>,
     /// `WATCHDOG_LISTEN`; none = off.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Endpoint>,
     /// `WATCHDOG_NAMESERVER`; none = from `/etc/resolv.conf`.
-    pub nameserver: Option<SocketAddr>,
+    pub nameserver: Option<Endpoint>,
 }
 
 impl Config {
-    /// A configuration of nothing, to be filled by `parse`.
+    /// A configuration of nothing, to be filled by [`parse`].
+    ///
+    /// All zero bits, so that a static one needs no room in the binary. For that, what is optional here must be zero where it is not
+    /// there; `tests/zero_bits.rs` watches over it.
     pub const EMPTY: Self = Self {
         enabled: false,
         name: String::new(),

@@ -37,11 +37,11 @@ pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
 }
 
 /// The distance of a family's fixed part to the start of a name, one more so that a whole name as near is preferred.
+/// A letter too many or too few, or another one, is near; more is not.
 fn family_distance(name: &str, family: &str) -> usize {
-    let starts = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-    starts
-        .filter(|end| end.abs_diff(family.len()) <= 1)
-        .filter_map(|end| name.split_at_checked(end))
+    let lengths = family.len().saturating_sub(1)..=family.len().saturating_add(1);
+    lengths
+        .filter_map(|length| name.split_at_checked(length))
         .map(|(start, _)| distance(start, family))
         .filter(|distance| *distance <= 1)
         .min()
@@ -51,11 +51,11 @@ fn family_distance(name: &str, family: &str) -> usize {
 /// Counts the bytes to insert, remove or replace to make one text of the other; `to` has at most [`NAME_BYTES_MAX`] bytes.
 fn distance(from: &str, to: &str) -> usize {
     let mut row = [0_usize; NAME_BYTES_MAX];
-    for (cell, start) in row.iter_mut().zip(1..) {
+    for (cell, start) in row.iter_mut().zip(1..=NAME_BYTES_MAX) {
         *cell = start;
     }
     let mut result = to.len();
-    for (removed, byte) in from.bytes().enumerate() {
+    for (byte, removed) in from.bytes().zip(0..from.len()) {
         let mut diagonal = removed;
         let mut left = removed.saturating_add(1);
         for (cell, other) in row.iter_mut().zip(to.bytes()) {

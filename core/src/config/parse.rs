@@ -2,7 +2,9 @@
 //!
 //! Must never stop at a fault: the default serves in the place of a faulty value, and every fault is told, once. What is not given gets its
 //! default too, so a `Config` is whole afterwards. Limits: [`DEPENDENCIES_MAX`], [`RULES_MAX`]; any number of pairs.
-//! Tests: beside the code. Fuzz target: `config`.
+//! Tests: [`super::tests`]. Fuzz target: `config`.
+
+use heapless::Vec;
 
 use super::fault::{Fault, Instead, Shown, What, Why};
 use super::url::{self, UrlFault};
@@ -17,7 +19,7 @@ use crate::limits::{DEPENDENCIES_MAX, RULES_MAX};
 use crate::net::{FileFault, Level};
 use crate::rule::Rule;
 use crate::signal::Kind;
-use crate::text::shown;
+use crate::text::{append, shown};
 use crate::time::Millis;
 
 /// The time-out where none is given, unless the interval is shorter.
@@ -173,14 +175,16 @@ const fn socket_if_there(facts: &Facts<'_>) -> &'static str {
 
 /// A host's name is not the operator's to mend here: what does not fit is cut, what cannot be shown becomes a space.
 fn set_host_name(facts: &Facts<'_>, name: &mut Name) {
-    name.clear();
-    for character in facts.host_name.trim().chars().map(shown) {
-        if name.push(character).is_err() {
-            break;
-        }
+    let mut kept = Vec::new();
+    let mut characters = facts.host_name.trim().chars().map(shown);
+    while let Some(character) = characters.next()
+        && kept.len().saturating_add(character.len_utf8()) <= kept.capacity()
+    {
+        let _ = append(&mut kept, character.encode_utf8(&mut [0; 4]));
     }
+    *name = Name::from_utf8(kept).unwrap_or_default();
     if name.is_empty() {
-        let _ = name.push_str(NAMELESS);
+        *name = Name::try_from(NAMELESS).unwrap_or_default();
     }
 }
 

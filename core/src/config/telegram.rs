@@ -2,12 +2,13 @@
 //!
 //! Must never show the token, not even a faulty one. Tests: beside the code. Fuzz target: `config`.
 
-use core::fmt::Write as _;
+use core::num::NonZeroI64;
 
-use heapless::String;
+use heapless::{String, Vec};
 
-use super::value::digits;
+use super::value::{cut, digits};
 use super::{Name, Scheme, Secret, Telegram, Url};
+use crate::text::append;
 
 /// Nothing yet, to be filled variable by variable.
 pub(super) const fn blank() -> Telegram {
@@ -20,7 +21,7 @@ pub(super) const fn blank() -> Telegram {
             host: String::new(),
             port: 443,
             path: Secret::EMPTY,
-            user_info: None,
+            user_info: Secret::EMPTY,
         },
         proxy: None,
     }
@@ -29,7 +30,7 @@ pub(super) const fn blank() -> Telegram {
 /// Reads a bot's token: digits, a colon, and letters, digits, `_` or `-`. It goes into a URL's path as it is, so nothing
 /// else may stand in it.
 pub(super) fn token(text: &str) -> Option<Secret<128>> {
-    let (bot, key) = text.split_once(':')?;
+    let (bot, key) = cut(text, ':')?;
     let is_key = !key.is_empty()
         && key
             .bytes()
@@ -47,18 +48,24 @@ pub(super) fn chat_id(text: &str) -> Option<Name> {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         return Name::try_from(text).ok().filter(|_| is_name);
     }
-    let number = match text.strip_prefix('-') {
-        Some(magnitude) => 0_i64.checked_sub_unsigned(digits(magnitude)?)?,
-        None => i64::try_from(digits(text)?).ok()?,
+    let (sign, magnitude) = match text.strip_prefix('-') {
+        Some(magnitude) => ("-", magnitude),
+        None => ("", text),
     };
-    let mut id = Name::new();
-    write!(id, "{number}").ok()?;
-    (number != 0).then_some(id)
+    let number = digits(magnitude)?;
+    let fits = match sign {
+        "-" => 0_i64.checked_sub_unsigned(number).is_some(),
+        _ => i64::try_from(number).is_ok(),
+    };
+    let mut id = Vec::new();
+    append(&mut id, sign)?;
+    append(&mut id, magnitude.trim_start_matches('0'))?;
+    String::from_utf8(id).ok().filter(|_| fits && number != 0)
 }
 
 /// Reads a topic: a positive integer.
-pub(super) fn thread_id(text: &str) -> Option<i64> {
-    i64::try_from(digits(text)?).ok().filter(|id| *id > 0)
+pub(super) fn thread_id(text: &str) -> Option<NonZeroI64> {
+    NonZeroI64::new(i64::try_from(digits(text)?).ok()?)
 }
 
 #[cfg(test)]
@@ -122,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_a_positive_integer() {
-        assert_eq!(thread_id("42"), Some(42));
+        assert_eq!(thread_id("42"), NonZeroI64::new(42));
         for text in ["0", "-1", "x", "9223372036854775808", ""] {
             assert_eq!(thread_id(text), None, "{text}");
         }

@@ -6,13 +6,15 @@
 //! Tests: beside the code. Fuzz target: `config`.
 
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 use heapless::String;
 
-use super::value::whole;
+use super::value::{cut, whole};
 use super::{Scheme, Secret, Url};
 use crate::limits::{HOST_BYTES_MAX, PATH_BYTES_MAX, USER_INFO_BYTES_MAX};
+use crate::text::append;
+use crate::wire::dns::address::parse as parse_ip;
 
 /// Bytes of a unix socket's path: `sun_path` of `unix(7)` has 108, the last one for the zero.
 pub(super) const UNIX_PATH_BYTES_MAX: usize = 107;
@@ -68,7 +70,7 @@ impl fmt::Display for UrlFault {
 
 /// Reads a URL of any scheme that we know.
 pub(super) fn parse(text: &str) -> Result<Url, UrlFault> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
+    let (scheme, rest) = split_scheme(text).ok_or(UrlFault::Scheme)?;
     let scheme = scheme_of(scheme).ok_or(UrlFault::Scheme)?;
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(UrlFault::Character);
@@ -119,17 +121,34 @@ pub(super) fn parse_dependency(text: &str) -> Result<Url, UrlFault> {
 /// Tells whether anything in a URL's text could be user info or a query: then the text, if faulty, is not shown. All that is surely
 /// neither is `scheme://host[:port][/path]`.
 pub(super) fn may_hold_secret(text: &str) -> bool {
-    let after = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let after = split_scheme(text).map_or(text, |(_, rest)| rest);
     let end = after
         .find(|c: char| c == '/' || c.is_whitespace())
         .unwrap_or(after.len());
     let Some((authority, tail)) = after.split_at_checked(end) else {
         return true;
     };
-    let has_odd_port = authority
-        .split_once(':')
-        .is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
-    has_odd_port || authority.contains(['@', '?']) || tail.contains(['@', '?']) || tail.contains("://")
+    let has_odd_port =
+        cut(authority, ':').is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
+    has_odd_port || authority.contains(['@', '?']) || tail.contains(['@', '?', ':'])
+}
+
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = cut(text, ':')?;
+    Some((scheme, rest.strip_prefix("//")?))
+}
+
+/// Splits at the last one of a character; `str`'s own way there can not be shown to be free of panics.
+fn split_last(text: &str, at: char) -> Option<(&str, &str)> {
+    let mut last = None;
+    let mut rest = text;
+    while let Some((_, after)) = cut(rest, at) {
+        rest = after;
+        last = Some(after);
+    }
+    let after = last?;
+    let before = text.strip_suffix(after)?.strip_suffix(at)?;
+    Some((before, after))
 }
 
 const fn default_port(scheme: Scheme) -> Option<u16> {
@@ -175,16 +194,16 @@ fn unix(path: &str) -> Result<Url, UrlFault> {
         host: String::new(),
         port: 0,
         path: Secret::new(path).ok_or(UrlFault::TooLong(UNIX_PATH_BYTES_MAX))?,
-        user_info: None,
+        user_info: Secret::EMPTY,
     })
 }
 
 fn network(scheme: Scheme, rest: &str) -> Result<Url, UrlFault> {
     // A fragment is for the one who reads the answer, and is never sent (RFC 9110, 4.2.5).
-    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+    let rest = cut(rest, '#').map_or(rest, |(before, _)| before);
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at_checked(end).ok_or(UrlFault::Character)?;
-    let (user, server) = match authority.rsplit_once('@') {
+    let (user, server) = match split_last(authority, '@') {
         Some((user, server)) => (user, server),
         None => ("", authority),
     };
@@ -201,7 +220,7 @@ fn network(scheme: Scheme, rest: &str) -> Result<Url, UrlFault> {
         user_info: user_info(user)?,
     };
     match scheme {
-        Scheme::Tcp if url.user_info.is_some() => Err(UrlFault::UserInfoUnwanted),
+        Scheme::Tcp if url.user_info().is_some() => Err(UrlFault::UserInfoUnwanted),
         Scheme::Tcp | Scheme::Socks5 if !tail.is_empty() && tail != "/" => Err(UrlFault::PathUnwanted),
         Scheme::Http | Scheme::Https | Scheme::Tcp | Scheme::Unix | Scheme::Socks5 => Ok(url),
     }
@@ -210,17 +229,15 @@ fn network(scheme: Scheme, rest: &str) -> Result<Url, UrlFault> {
 /// Splits `host:port`; an IPv6 address keeps its brackets.
 fn split_port(server: &str) -> Result<(&str, Option<&str>), UrlFault> {
     if server.starts_with('[') {
-        let end = server.find(']').ok_or(UrlFault::Host)?;
-        let (host, after) = server
-            .split_at_checked(end.saturating_add(1))
-            .ok_or(UrlFault::Host)?;
+        let (_, after) = cut(server, ']').ok_or(UrlFault::Host)?;
+        let host = server.strip_suffix(after).ok_or(UrlFault::Host)?;
         return match after.strip_prefix(':') {
             Some(port) => Ok((host, Some(port))),
             None if after.is_empty() => Ok((host, None)),
             None => Err(UrlFault::Port),
         };
     }
-    Ok(match server.split_once(':') {
+    Ok(match cut(server, ':') {
         Some((host, port)) => (host, Some(port)),
         None => (server, None),
     })
@@ -233,7 +250,7 @@ fn host_of(host: &str) -> Result<String<HOST_BYTES_MAX>, UrlFault> {
     }
     let bare = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => {
-            address.parse::<Ipv6Addr>().map_err(|_| UrlFault::Host)?;
+            parse_ip(address).filter(IpAddr::is_ipv6).ok_or(UrlFault::Host)?;
             address
         }
         None => {
@@ -257,31 +274,31 @@ fn is_name_or_v4(host: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = split_last(name, '.').map_or(name, |(_, last)| last);
     let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     if is_number {
-        return host.parse::<Ipv4Addr>().is_ok();
+        return parse_ip(host).is_some();
     }
-    name.split('.').all(is_label)
+    name.split(['.']).all(is_label)
 }
 
 fn target(tail: &str) -> Result<Secret<PATH_BYTES_MAX>, UrlFault> {
-    let mut path = String::<PATH_BYTES_MAX>::new();
-    if !tail.starts_with('/') {
-        path.push('/').map_err(|_| UrlFault::TooLong(PATH_BYTES_MAX))?;
-    }
-    path.push_str(tail)
-        .map_err(|_| UrlFault::TooLong(PATH_BYTES_MAX))?;
-    Secret::new(path.as_str()).ok_or(UrlFault::TooLong(PATH_BYTES_MAX))
+    let mut path = heapless::Vec::new();
+    let first = if tail.starts_with('/') { "" } else { "/" };
+    append(&mut path, first)
+        .and_then(|()| append(&mut path, tail))
+        .and_then(|()| String::from_utf8(path).ok())
+        .map(Secret)
+        .ok_or(UrlFault::TooLong(PATH_BYTES_MAX))
 }
 
 /// Decodes `user:password` for Basic authentication (RFC 7617): no control characters, and no `:` in the user's
 /// name, which only its encoding could bring in. A user alone has an empty password.
-fn user_info(text: &str) -> Result<Option<Secret<USER_INFO_BYTES_MAX>>, UrlFault> {
+fn user_info(text: &str) -> Result<Secret<USER_INFO_BYTES_MAX>, UrlFault> {
     if text.is_empty() {
-        return Ok(None);
+        return Ok(Secret::EMPTY);
     }
-    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    let (user, password) = cut(text, ':').unwrap_or((text, ""));
     let mut bytes = heapless::Vec::<u8, USER_INFO_BYTES_MAX>::new();
     percent_decode(user, &mut bytes)?;
     if bytes.contains(&b':') {
@@ -295,7 +312,7 @@ fn user_info(text: &str) -> Result<Option<Secret<USER_INFO_BYTES_MAX>>, UrlFault
     if decoded.chars().any(char::is_control) {
         return Err(UrlFault::UserInfo);
     }
-    Ok(Secret::new(decoded))
+    Secret::new(decoded).ok_or(UrlFault::TooLong(USER_INFO_BYTES_MAX))
 }
 
 fn percent_decode<const N: usize>(text: &str, out: &mut heapless::Vec<u8, N>) -> Result<(), UrlFault> {
@@ -318,7 +335,7 @@ fn percent_decode<const N: usize>(text: &str, out: &mut heapless::Vec<u8, N>) ->
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", scheme_text(self.scheme))?;
-        if self.user_info.is_some() {
+        if self.user_info().is_some() {
             f.write_str("***@")?;
         }
         if self.host.contains(':') {
@@ -333,7 +350,7 @@ impl fmt::Display for Url {
         if self.scheme == Scheme::Unix {
             return f.write_str(target);
         }
-        match target.split_once('?') {
+        match cut(target, '?') {
             Some((path, _)) => write!(f, "{path}?***"),
             None if target == "/" => Ok(()),
             None => f.write_str(target),
@@ -393,7 +410,7 @@ mod tests {
             let read = format!("{:?} {} {} {}", url.scheme, url.host, url.port, url.path.reveal());
             assert_eq!(read, parts, "{text}");
             assert_eq!(url.to_string(), shown, "{text}");
-            assert!(url.user_info.is_none(), "{text}");
+            assert!(url.user_info().is_none(), "{text}");
         }
     }
 
@@ -408,11 +425,11 @@ mod tests {
             ("http://%C3%A9:p@h/", "é:p"),
         ] {
             let url = parse(text).unwrap();
-            assert_eq!(url.user_info.as_ref().unwrap().reveal(), decoded, "{text}");
+            assert_eq!(url.user_info(), Some(decoded), "{text}");
             assert_eq!(url.to_string(), "http://***@h");
             assert!(!format!("{url:?}").contains(decoded), "{url:?}");
         }
-        assert!(parse("http://@h/").unwrap().user_info.is_none());
+        assert!(parse("http://@h/").unwrap().user_info().is_none());
         for text in [
             "http://u%3a:p@h",
             "http://u:%zz@h",

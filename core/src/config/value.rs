@@ -41,6 +41,12 @@ impl Bounds {
     }
 }
 
+/// Splits a text around the first one of a character. `str` searches for a single character, given as such, by a way in which
+/// a panic can not be shown to be out of reach; for one of several it looks at each, and so it does for one of one.
+pub(crate) fn cut(text: &str, at: char) -> Option<(&str, &str)> {
+    text.split_once([at])
+}
+
 /// Tells whether a text is `off`, in any case.
 pub(crate) fn is_off(text: &str) -> bool {
     text.eq_ignore_ascii_case("off")
@@ -142,7 +148,7 @@ fn decimal(text: &str, digits_max: usize) -> Option<f64> {
 /// Reads `digits[.digits]` times ten to `up` or by ten to `down`: one rounding in all, so the result is the nearest
 /// double. Tells nothing where it would take two.
 fn scaled(text: &str, digits_max: usize, up: u64, down: u64) -> Option<f64> {
-    let (before, after) = match text.split_once('.') {
+    let (before, after) = match cut(text, '.') {
         Some((before, after)) => {
             digits(after)?;
             (before, after)

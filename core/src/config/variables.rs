@@ -8,13 +8,12 @@ use heapless::{String, Vec};
 
 use super::list::Pattern;
 use super::value::Bounds;
-use super::{Config, DiskPath, EngineAddress, Name, Percent, Url};
+use super::{Config, DiskPath, Endpoint, EngineAddress, Name, Percent, Url};
 use crate::limits::{
     ALERTMANAGERS_MAX, DISK_PATHS_MAX, FILE_PATH_BYTES_MAX, LISTED_CONTAINERS_MAX, MUTES_MAX,
 };
 use crate::net::Level;
 use crate::time::Millis;
-use core::net::SocketAddr;
 
 /// What every name of ours begins with.
 pub(super) const PREFIX: &str = "WATCHDOG_";
@@ -186,8 +185,8 @@ pub(super) enum Value {
     DiskPaths(Lens<Vec<DiskPath, DISK_PATHS_MAX>>),
     Folder(Lens<FilePath>),
     File(Lens<Option<FilePath>>),
-    Listen(Lens<Option<SocketAddr>>),
-    Nameserver(Lens<Option<SocketAddr>>),
+    Listen(Lens<Option<Endpoint>>),
+    Nameserver(Lens<Option<Endpoint>>),
     Token,
     ChatId,
     ThreadId,

@@ -4,7 +4,7 @@
 //! [`BODY_SEARCH_BYTES_MAX`] of it count. `dep_cert` is looked at by the part that sees the certificate.
 
 use crate::config;
-use crate::exchange::Failure;
+use crate::exchange::{Failure, Outcome};
 use crate::limits::{BODY_SEARCH_BYTES_MAX, BODY_TEXT_BYTES_MAX};
 use crate::signal::{Kind, Observation};
 use crate::table::Table;
@@ -83,7 +83,7 @@ pub struct Dependency {
     status: Option<u16>,
     body_bytes: usize,
     search: Search,
-    outcome: Option<Result<Millis, Failure>>,
+    outcome: Outcome,
 }
 
 impl Dependency {
@@ -94,13 +94,13 @@ impl Dependency {
             status: None,
             body_bytes: 0,
             search: Search::new(),
-            outcome: None,
+            outcome: Outcome::None,
         }
     }
 
     /// A tick begins.
     pub fn begin(&mut self, config: &config::Dependency) {
-        (self.status, self.body_bytes, self.outcome) = (None, 0, None);
+        (self.status, self.body_bytes, self.outcome) = (None, 0, Outcome::None);
         self.search.begin(config.body.as_deref().unwrap_or("").as_bytes());
     }
 
@@ -124,14 +124,14 @@ impl Dependency {
     }
 
     /// The exchange ended.
-    pub const fn ended(&mut self, outcome: Result<Millis, Failure>) {
-        self.outcome = Some(outcome);
+    pub fn ended(&mut self, outcome: Result<Millis, Failure>) {
+        self.outcome = outcome.into();
     }
 
     /// Tells whether this tick's outcome is there.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
-        self.outcome.is_some()
+        self.outcome.result().is_some()
     }
 
     fn has_right_status(&self, config: &config::Dependency) -> bool {
@@ -145,7 +145,7 @@ impl Dependency {
         let mut down = |observation, detail: core::fmt::Arguments<'_>| {
             table.stage(Kind::DepDown, &subject, observation, 0.0, detail);
         };
-        let took = match self.outcome {
+        let took = match self.outcome.result() {
             None => return,
             Some(Err(failure)) => return down(Observation::Active, format_args!("{failure}")),
             Some(Ok(took)) => took,

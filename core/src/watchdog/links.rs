@@ -4,7 +4,7 @@
 
 use heapless::{String, Vec};
 
-use crate::config::{Config, EngineAddress, Scheme, Secret, Url};
+use crate::config::{Config, EngineAddress, Scheme, Url};
 use crate::exchange::{Exchange, Security, Target, Task, Want};
 use crate::limits::{CONNECTIONS_MAX, DEPENDENCIES_MAX, TLS_HANDSHAKES_MAX};
 use crate::net::{Connection, Peer};
@@ -126,7 +126,8 @@ impl Links {
         for (slot, exchange) in self.exchanges.iter_mut().enumerate() {
             exchange.set_slot(u8::try_from(slot).unwrap_or(u8::MAX));
         }
-        self.resolver.start(seed, config.nameserver, RESOLVER);
+        self.resolver
+            .start(seed, config.nameserver.map(Into::into), RESOLVER);
         let fixed = [Owner::Orchestrator, Owner::Telegram].into_iter();
         let dependencies = (0..config.dependencies.len()).map(Owner::Dependency);
         for owner in fixed.chain(dependencies) {
@@ -288,7 +289,7 @@ pub fn write_get(url: &Url, out: &mut Request) -> core::fmt::Result {
     Get {
         authority: Authority::of(url),
         path: format_args!("{path}"),
-        user_info: url.user_info.as_ref().map(Secret::reveal),
+        user_info: url.user_info(),
     }
     .emit(out)
 }

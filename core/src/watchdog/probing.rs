@@ -31,9 +31,19 @@ pub struct Probing {
     orchestrator_status: u16,
     orchestrator_answer: OrchestratorAnswer,
     /// The question to the engine that is under way, its stream of events aside.
-    asked: Option<docker::Request>,
+    asked: Asked,
     hosts_due: bool,
     resolv_conf_due: bool,
+}
+
+/// The question to the engine that is under way; at rest it is all zero bits, which an `Option` would not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Asked {
+    /// None.
+    Nothing,
+    /// This one.
+    Request(docker::Request),
 }
 
 /// What came of asking the orchestrator in this tick.
@@ -60,7 +70,7 @@ impl Probing {
             last_took: Millis::ZERO,
             orchestrator_status: 0,
             orchestrator_answer: OrchestratorAnswer::None,
-            asked: None,
+            asked: Asked::Nothing,
             hosts_due: false,
             resolv_conf_due: false,
         }
@@ -155,7 +165,7 @@ impl Probing {
         let request = if owner == Owner::EngineEvents {
             Some(docker::Request::Events)
         } else {
-            self.asked
+            self.asked()
         };
         let Some(request) = request else { return true };
         match piece {
@@ -165,7 +175,10 @@ impl Probing {
     }
 
     pub(super) const fn asked(&self) -> Option<docker::Request> {
-        self.asked
+        match self.asked {
+            Asked::Nothing => None,
+            Asked::Request(request) => Some(request),
+        }
     }
 }
 
@@ -233,7 +246,7 @@ impl Watchdog<'_> {
         {
             // A look at a container between two ticks gives way.
             exchange.cancel();
-            self.probing.asked = None;
+            self.probing.asked = Asked::Nothing;
             self.docker.begin_tick(now, config.interval);
         }
         self.host.begin_tick(now, &config.host);
@@ -248,8 +261,9 @@ impl Watchdog<'_> {
             self.orchestrator_ended(outcome, now, config);
         }
         if let Some(outcome) = self.take_outcome(Owner::Engine)
-            && let Some(request) = self.probing.asked.take()
+            && let Some(request) = self.probing.asked()
         {
+            self.probing.asked = Asked::Nothing;
             if let Err(failure) = outcome {
                 self.notes.engine_failure = text::detail(format_args!("{}", EngineFailure(failure)));
             }
@@ -322,7 +336,7 @@ impl Watchdog<'_> {
         } else {
             now.after(config.timeout)
         };
-        if probing.asked.is_some() || now >= deadline {
+        if probing.asked().is_some() || now >= deadline {
             return;
         }
         let Some(request) = self.docker.next() else { return };
@@ -330,13 +344,13 @@ impl Watchdog<'_> {
             .links
             .start(Owner::Engine, now, Some(deadline), Task::Request)
         {
-            probing.asked = Some(request);
+            probing.asked = Asked::Request(request);
         }
     }
 
     fn is_complete(&self, config: &Config) -> bool {
         let engine_done =
-            config.docker.host.is_none() || (self.probing.asked.is_none() && self.docker.next().is_none());
+            config.docker.host.is_none() || (self.probing.asked().is_none() && self.docker.next().is_none());
         let dependencies = config.dependencies.iter().zip(&self.dependencies);
         !self.links.is_busy(Owner::Orchestrator)
             && engine_done

@@ -21,8 +21,10 @@ mod restarts;
 mod state;
 mod status;
 mod store;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod trail;
 mod verdict;
 
@@ -33,23 +35,20 @@ pub use id::Id;
 
 use crate::config;
 use crate::json::Reader;
-use crate::limits::INSPECTS_A_TICK_MAX;
 use crate::signal::{Kind, Observation};
 use crate::table::Table;
 use crate::text::Subject;
 use crate::time::{Instant, Millis};
-use container::{Circumstances, Engine, Looks, Wish};
-use events::EventReader;
+use container::{Engine, Looks, Wish};
 use inspect::InspectReader;
 use list::{ListReader, Role};
 use outputs::Outputs;
 use store::{Store, Tally};
+use stream::Stream;
 use verdict::{KINDS, Weight};
 
 /// The newest API version that we know how to read: that of Engine 29.
 const VERSION_MAX: Version = Version(1, 52);
-/// How long a refusal of `/events` stands before it is tried again.
-const EVENTS_RETRY: Millis = Millis::from_secs(600);
 
 /// A version of the engine's API, major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,21 +199,6 @@ pub struct Docker {
     stream: Stream,
 }
 
-/// The stream of events.
-#[derive(Debug)]
-struct Stream {
-    state: EventsState,
-    /// Whether it was tried in vain since the last tick began.
-    tried: bool,
-    /// Whether it was open when the last tick began.
-    is_old: bool,
-    refused_at: Instant,
-    answer: Answer,
-    reader: EventReader,
-    /// The engine's time of the last event.
-    last_ns: Option<i64>,
-}
-
 impl Default for Docker {
     fn default() -> Self {
         Self::new()
@@ -243,15 +227,7 @@ impl Docker {
             store: Store::new(),
             tally: Tally::NONE,
             outputs: Outputs::new(),
-            stream: Stream {
-                state: EventsState::Closed,
-                tried: false,
-                is_old: false,
-                refused_at: Instant::ZERO,
-                answer: Answer::None,
-                reader: EventReader::new(),
-                last_ns: None,
-            },
+            stream: Stream::new(),
         }
     }
 
@@ -277,13 +253,7 @@ impl Docker {
         self.answer = Answer::None;
         self.allow_looks();
         self.store.drop_list();
-        self.stream.tried = false;
-        self.stream.is_old = self.stream.state == EventsState::Open;
-        if matches!(self.stream.state, EventsState::Refused(_))
-            && now.since(self.stream.refused_at) >= EVENTS_RETRY
-        {
-            self.stream.state = EventsState::Closed;
-        }
+        self.stream.begin_tick(now);
     }
 
     /// Tells what to ask now, one exchange after the other; none = nothing more for now.
@@ -308,7 +278,7 @@ impl Docker {
     /// Tells whether the stream of events is to be opened, beside all else.
     #[must_use]
     pub fn wants_events(&self) -> bool {
-        self.engine != Engine::Away && self.stream.state == EventsState::Closed && !self.stream.tried
+        self.engine != Engine::Away && self.stream.is_wanted()
     }
 
     /// Writes a request's path with its query.
@@ -449,226 +419,8 @@ impl Docker {
             left_alone: self.tally.left_alone,
             left_out: self.tally.left_out,
             version: self.version,
-            events: self.stream.state,
+            events: self.stream.state(),
         }
-    }
-}
-
-/// The exchanges of a tick.
-impl Docker {
-    fn fail(&mut self, fault: Fault) {
-        self.step = Step::Failed;
-        self.fault = fault;
-        self.version = None;
-        self.engine = Engine::Away;
-        self.looks = Looks::Granted;
-        self.store.drop_list();
-    }
-
-    fn close_tick(&mut self) -> Result<(), Fault> {
-        if matches!(self.step, Step::Ping | Step::List) {
-            self.fail(Fault::NoAnswer);
-        }
-        if self.step == Step::Failed {
-            return Err(self.fault);
-        }
-        self.step = Step::Rest;
-        self.allow_looks();
-        Ok(())
-    }
-
-    fn allow_looks(&mut self) {
-        self.looks_left = match self.looks {
-            Looks::Granted => INSPECTS_A_TICK_MAX,
-            // One, to see whether the proxy's rules have changed.
-            Looks::Refused => 1,
-        };
-    }
-
-    fn circumstances(&self, now: Instant) -> Circumstances {
-        Circumstances {
-            now,
-            interval: self.interval,
-            engine: self.engine,
-            looks: self.looks,
-        }
-    }
-
-    /// A ping that is refused or not known hides the version, and the list decides; without one in the path the engine
-    /// speaks its newest.
-    fn end_ping(&mut self, answer: Answer, close: Close) {
-        match (answer, close) {
-            (Answer::Status(status @ 500..), _) => self.fail(Fault::Http(status)),
-            (Answer::None, _) => self.fail(Fault::NoAnswer),
-            _ => self.step = Step::List,
-        }
-    }
-
-    fn end_list(&mut self, answer: Answer, close: Close, now: Instant) {
-        match (answer, close) {
-            (Answer::Status(400), _) if self.version.is_some() => self.renegotiate(),
-            (Answer::Status(403), _) => self.fail(Fault::Refused),
-            (Answer::Status(status), _) => self.fail(Fault::Http(status)),
-            (Answer::Useless, _) => self.fail(self.fault),
-            (Answer::None, _) | (Answer::Reading, Close::Broken) => self.fail(Fault::NoAnswer),
-            (Answer::Reading, Close::Whole) => self.finish_list(now),
-        }
-    }
-
-    /// The list's request is always the same, so a 400 means its version: the engine was replaced by an older or newer
-    /// one since it was asked.
-    fn renegotiate(&mut self) {
-        let refused = self.version.take();
-        match refused {
-            Some(version) if self.renegotiated => self.fail(Fault::Version(version)),
-            _ => {
-                self.renegotiated = true;
-                self.step = Step::Ping;
-            }
-        }
-    }
-
-    fn finish_list(&mut self, now: Instant) {
-        // A number at the top level is the only value that ends here, and it is no list.
-        if let Err(fault) = self.reader.finish(&mut |_| {}) {
-            return self.fail(Fault::NotJson(fault));
-        }
-        if !self.list.is_list() {
-            return self.fail(Fault::NotAList);
-        }
-        let around = self.circumstances(now);
-        self.tally = self.store.settle_list(self.begun, &around);
-        self.engine = Engine::Stayed;
-        self.step = Step::Looks;
-    }
-
-    fn read_list(&mut self, bytes: &[u8], config: &config::Docker) -> Want {
-        if self.starts_html(bytes) {
-            self.answer = Answer::Useless;
-            self.fault = Fault::Html;
-            return Want::Nothing;
-        }
-        let (list, store) = (&mut self.list, &mut self.store);
-        let read = self.reader.feed(bytes, &mut |event| {
-            if let Some(row) = list.take(event, config) {
-                store.read_row(row);
-            }
-        });
-        if let Err(fault) = read {
-            self.answer = Answer::Useless;
-            self.fault = Fault::NotJson(fault);
-            return Want::Nothing;
-        }
-        Want::More
-    }
-
-    fn starts_html(&mut self, bytes: &[u8]) -> bool {
-        if self.has_body {
-            return false;
-        }
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        self.has_body = first.is_some();
-        first == Some(&b'<')
-    }
-
-    fn read_inspect(&mut self, bytes: &[u8]) -> Want {
-        let inspect = &mut self.inspect;
-        match self.reader.feed(bytes, &mut |event| inspect.take(event)) {
-            Ok(()) => Want::More,
-            Err(_) => {
-                self.answer = Answer::Useless;
-                Want::Nothing
-            }
-        }
-    }
-
-    fn end_inspect(&mut self, id: Id, answer: Answer, close: Close, now: Instant) {
-        self.looks_left = self.looks_left.saturating_sub(1);
-        self.store.note_asked(id);
-        let around = self.circumstances(now);
-        match (answer, close) {
-            (Answer::Reading, Close::Whole) if self.reader.finish(&mut |_| {}).is_ok() => {
-                self.looks = Looks::Granted;
-                if let Some(said) = self.inspect.said() {
-                    self.outputs.keep(id, &said.output);
-                    self.store.settle_look(id, said, &around);
-                }
-            }
-            (Answer::Status(403), _) => {
-                self.looks = Looks::Refused;
-                self.looks_left = 0;
-                self.store.settle_refusal(now);
-            }
-            // It is gone; the next list will say so.
-            (Answer::Status(404), _) => self.store.forget_wish(id),
-            // One container that makes the engine hang must not use up the tick; the rotation goes on behind it.
-            _ => self.looks_left = 0,
-        }
-    }
-}
-
-/// The stream of events.
-impl Docker {
-    fn read_events(&mut self, bytes: &[u8], now: Instant, config: &config::Docker) -> Want {
-        let mut rest = bytes;
-        while self.stream.answer == Answer::Reading {
-            match self.stream.reader.feed(rest, config) {
-                Ok(Some((happened, behind))) => {
-                    rest = behind;
-                    self.stream.last_ns = happened.ns.or(self.stream.last_ns);
-                    if happened.matters() {
-                        self.store.settle_event(&happened, self.looks, now);
-                    }
-                }
-                Ok(None) => return Want::More,
-                Err(_) => self.stream.answer = Answer::Useless,
-            }
-        }
-        Want::Nothing
-    }
-
-    /// Polling goes on alone. A stream that stood a while is opened again at once, from the last event on: a proxy may
-    /// have cut it. One that ends at once is opened again at the next tick.
-    fn end_events(&mut self, now: Instant) {
-        let was_old = core::mem::take(&mut self.stream.is_old);
-        self.stream.tried = !was_old;
-        if let Answer::Status(status) = core::mem::take(&mut self.stream.answer) {
-            self.stream.state = EventsState::Refused(status);
-            self.stream.refused_at = now;
-            return;
-        }
-        self.stream.state = EventsState::Closed;
-        // Only the end of one that stood is a sign that the engine may have restarted. A stream that never stands
-        // must not excuse every end.
-        if was_old && self.engine == Engine::Stayed {
-            self.engine = Engine::Interrupted;
-        }
-    }
-}
-
-impl Stream {
-    fn head(&mut self, answer: Answer) -> Want {
-        self.answer = answer;
-        self.reader.reset();
-        if answer == Answer::Reading {
-            self.state = EventsState::Open;
-            Want::More
-        } else {
-            Want::Nothing
-        }
-    }
-
-    /// The engine replays what it still has from `since` on, that nanosecond included.
-    fn write_path(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        const NANOS: i64 = 1_000_000_000;
-        out.write_str("/events?")?;
-        if let Some(next) = self.last_ns.and_then(|last| last.checked_add(1)) {
-            let (seconds, nanos) = (next.div_euclid(NANOS), next.rem_euclid(NANOS));
-            write!(out, "since={seconds}.{nanos:09}&")?;
-        }
-        // {"type":["container"],"event":["die","health_status","kill","oom","rename","start","stop"]}
-        out.write_str("filters=%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22die%22%2C%22health_status%22")?;
-        out.write_str("%2C%22kill%22%2C%22oom%22%2C%22rename%22%2C%22start%22%2C%22stop%22%5D%7D")
     }
 }
 

@@ -10,6 +10,7 @@ use crate::time::Instant;
 
 /// Where a read stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Call<T> {
     /// Nobody wants it this tick.
     #[default]

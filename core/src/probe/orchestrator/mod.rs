@@ -122,7 +122,7 @@ impl Default for Orchestrator {
 }
 
 impl Orchestrator {
-    /// Nothing read yet: all zero bits, some 300 KiB.
+    /// Nothing read yet: all zero bits, some 230 KiB.
     #[must_use]
     pub const fn new() -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! What events say between two ticks.
 
 use super::*;
+use crate::probe::docker::stream::EVENTS_RETRY;
 
 /// One event as an engine of API 1.41 writes it.
 fn event(action: &str, name: &str, attributes: &str, ns: i64) -> String {

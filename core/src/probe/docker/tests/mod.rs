@@ -6,6 +6,7 @@ mod answers;
 mod events;
 mod inspections;
 mod lists;
+mod staging;
 
 use std::boxed::Box;
 use std::collections::BTreeMap;
