@@ -2,7 +2,7 @@
 //!
 //! One thread, one `epoll_wait` a turn. It must never wait anywhere else, never end because a call failed, and never spin:
 //! a failing `epoll_wait` is followed by a short sleep after which every descriptor is tried. Limits: [`TURN_BYTES_MAX`]
-//! of one connection a turn, [`PASSES_MAX`] looks at all of them, [`DATAGRAMS_MAX`]. Tests: `daemon/tests/`, with the real
+//! of one connection a turn, [`PASSES_MAX`] looks at all of them, [`DATAGRAMS_MAX`]. Tests: `daemon/tests/program/`, with the real
 //! program.
 
 use std::fmt;

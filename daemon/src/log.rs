@@ -3,7 +3,7 @@
 //! Standard output may be a pipe whose reader hangs just when there is much to say, so lines are laid into a ring and
 //! written when the pipe can take them. What does not fit, or meets a pipe that is closed or fails, is dropped in whole
 //! lines and counted, and the count is told once lines get through again. It must never block, allocate after its
-//! start, or end the program. Limits: [`RING_BYTES`]. Tests: beside the code, and `daemon/tests/stdout.rs` with the real
+//! start, or end the program. Limits: [`RING_BYTES`]. Tests: beside the code, and `daemon/tests/program/stdout.rs` with the real
 //! program before a pipe that nobody reads and one that is closed.
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The commands (CONTRACTS 1): what each argument means, and what they share.
 //!
 //! Output here is plain and may wait for its reader, but never panics before one that is gone. Tests:
-//! `daemon/tests/commands.rs`, with the real program.
+//! `daemon/tests/program/commands.rs`, with the real program.
 
 mod check;
 mod config;

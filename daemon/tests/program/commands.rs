@@ -1,13 +1,11 @@
 //! The commands of the real program: arguments, exit statuses, signals, and the kill switch.
 
-mod common;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use common::{Running, wait_for, watchdog};
+use crate::common::{Running, wait_for, watchdog};
 
 fn output(arguments: &[&str]) -> Output {
     watchdog().args(arguments).output().expect("it starts")

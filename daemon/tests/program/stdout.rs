@@ -1,15 +1,13 @@
 //! Standard output of the real program when nobody reads it, when it is closed, and when it fails: the loop goes on, and
 //! what was dropped is told.
 
-mod common;
-
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use common::{Running, wait_for, watchdog};
+use crate::common::{Running, wait_for, watchdog};
 
 /// A command that has about a megabyte to say at once: a warning for each of many unknown variables.
 fn talkative() -> Command {
@@ -137,5 +135,4 @@ fn commands_before_a_reader_that_is_gone_end_without_a_panic() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!errors.contains("panic"), "{errors}");
     }
-    io::stderr().flush().expect("it is open");
 }

@@ -1,0 +1,8 @@
+//! Tests of the real program, started as a process of its own.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod stdout;
