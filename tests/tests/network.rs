@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use watchdog_tests::fake::dns::{Mood, Record};
 use watchdog_tests::fake::{
-    Answer, FakeDns, FakeHttp, FakeHttps, FakeOrchestrator, FakeSocket, FakeTelegram,
+    Answer, Container, FakeDns, FakeEngine, FakeHttp, FakeHttps, FakeOrchestrator, FakeSocket, FakeTelegram,
 };
 use watchdog_tests::harness::{SOON, Setup};
 
@@ -205,4 +205,24 @@ fn telegram_is_found_by_name() {
         )
         .start();
     telegram.wait_for("STARTED", SOON);
+}
+
+/// What is behind a name known to have no address, or behind an address given as one, is asked at once, step by step: an
+/// engine behind a TCP proxy answers a whole look well within one tick.
+#[test]
+fn steps_over_tcp_follow_each_other_at_once() {
+    let engine = FakeEngine::over_tcp([Container::running("web")]);
+    let asked = std::time::Instant::now();
+    let checked = Setup::quiet()
+        .set("WATCHDOG_INTERVAL", "30s")
+        .set("WATCHDOG_TIMEOUT", "20s")
+        .set("WATCHDOG_DOCKER_HOST", engine.host())
+        .set("WATCHDOG_CONTAINERS", "web")
+        .check();
+    assert_eq!(
+        (checked.state("docker_down"), checked.state("container_down:web")),
+        ("clear", "clear"),
+        "{checked:?}"
+    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
