@@ -3,7 +3,7 @@
 //!
 //! Bounded: what does not fit is counted, and the count is told.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use heapless::{Deque, Vec};
 
@@ -16,6 +16,9 @@ use crate::time::Utc;
 const LINES_MAX: usize = 8;
 /// Faults of the configuration that the start digest can hold.
 const FAULTS_MAX: usize = 16;
+
+/// A fault of the configuration in words: the longest one that the configuration writes.
+type FaultLine = heapless::String<336>;
 
 /// How a source fares, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl Fared {
 pub struct Notes {
     lines: Deque<(Level, Line), LINES_MAX>,
     dropped: u32,
-    faults: Vec<Detail, FAULTS_MAX>,
+    faults: Vec<FaultLine, FAULTS_MAX>,
     faults_left: u32,
     start_line: bool,
     pub(super) orchestrator: Fared,
@@ -120,13 +123,15 @@ impl Notes {
     }
 
     pub(super) fn fault(&mut self, line: fmt::Arguments<'_>) {
-        if self.faults.push(text::detail(line)).is_err() {
+        let mut text = FaultLine::new();
+        let _ = text::Cut::new(&mut text).write_fmt(line);
+        if self.faults.push(text).is_err() {
             self.faults_left = self.faults_left.saturating_add(1);
         }
     }
 
     /// Tells the faults of the configuration, and how many more there were.
-    pub(super) fn faults(&self) -> (&[Detail], u32) {
+    pub(super) fn faults(&self) -> (&[FaultLine], u32) {
         (&self.faults, self.faults_left)
     }
 

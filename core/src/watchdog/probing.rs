@@ -237,6 +237,9 @@ impl Watchdog<'_> {
     }
 
     fn begin_tick(&mut self, now: Instant, config: &Config) {
+        if self.probing.ticks > 0 && now.since(self.probing.began) > config.interval.times(3) {
+            self.orchestrator.restart_counts();
+        }
         self.probing.begin(now, config);
         let deadline = Some(self.probing.deadline);
         if self
@@ -422,6 +425,9 @@ impl Watchdog<'_> {
             return;
         }
         let settled = self.docker.settle(now, &config.docker, &mut self.table);
+        if settled.is_err() {
+            self.close_events(now);
+        }
         let fared = &mut self.notes.docker;
         let observation = match settled {
             Ok(summary) => {
@@ -446,6 +452,17 @@ impl Watchdog<'_> {
             0.0,
             format_args!("{detail}"),
         );
+    }
+
+    /// An engine that does not answer is asked for its events anew once it does: what a stream that outlived the fault
+    /// would still bring is older than the next list.
+    fn close_events(&mut self, now: Instant) {
+        if self.links.is_busy(Owner::EngineEvents)
+            && let Some(exchange) = self.links.exchange_mut(Owner::EngineEvents)
+        {
+            exchange.cancel();
+            self.docker.end(docker::Request::Events, docker::Close::Broken, now);
+        }
     }
 
     /// Between ticks: what the engine states as a fact is decided at once.
