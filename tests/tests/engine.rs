@@ -70,11 +70,18 @@ fn compose_up_without_any_env_file_starts_and_looks_around() {
         Some(1),
         "no orchestrator runs here, so `check` must say so: {table}"
     );
-    assert!(table.contains("orch_down"), "{table}");
-    assert!(
-        !table.contains("docker_down"),
-        "the socket's group was given: {table}"
+    assert_eq!(state_of("orch_down", &table), "active");
+    assert_eq!(
+        state_of("docker_down", &table),
+        "clear",
+        "the socket's group was given"
     );
+    assert_eq!(
+        state_of("disk_readonly:/", &table),
+        "clear",
+        "a read-only mount is no read-only disk"
+    );
+    assert_eq!(state_of("mem_low", &table), "clear");
     assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
 
     let asked = Instant::now();
@@ -197,6 +204,17 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
     assert_eq!(telegram.faults(), Vec::<String>::new());
     println!("resident memory by the engine: {}", watchdog.memory());
+}
+
+/// What `check` says of a signal.
+fn state_of(signal: &str, table: &str) -> String {
+    let line = table
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(signal));
+    let state = line.and_then(|line| line.split_whitespace().nth(1));
+    state
+        .unwrap_or_else(|| panic!("no {signal} in {table}"))
+        .to_owned()
 }
 
 /// The watchdog in its container, by the Compose file that ships.
