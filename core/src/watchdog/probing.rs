@@ -461,7 +461,8 @@ impl Watchdog<'_> {
             && let Some(exchange) = self.links.exchange_mut(Owner::EngineEvents)
         {
             exchange.cancel();
-            self.docker.end(docker::Request::Events, docker::Close::Broken, now);
+            self.docker
+                .end(docker::Request::Events, docker::Close::Broken, now);
         }
     }
 
