@@ -106,6 +106,8 @@ impl Owner {
 pub struct Links {
     exchanges: [Exchange; CONNECTIONS_MAX],
     targets: Vec<(Owner, Target), CONNECTIONS_MAX>,
+    /// An exchange was begun since the last [`Links::advance`].
+    begun: bool,
     /// Names, addresses and DNS.
     pub resolver: Resolver,
 }
@@ -117,6 +119,7 @@ impl Links {
         Self {
             exchanges: [const { Exchange::new() }; CONNECTIONS_MAX],
             targets: Vec::new(),
+            begun: false,
             resolver: Resolver::new(),
         }
     }
@@ -186,6 +189,7 @@ impl Links {
         match (target, self.exchanges.get_mut(owner.place())) {
             (Some(target), Some(exchange)) => {
                 exchange.start(now, deadline, target, task);
+                self.begun = true;
                 true
             }
             _ => false,
@@ -220,13 +224,21 @@ impl Links {
         }
     }
 
+    /// Tells whether an exchange was begun that [`Links::advance`] has not seen yet.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Time passed: deadlines, and names that have been looked up by now.
     pub fn advance(&mut self, now: Instant) {
         let Self {
             exchanges,
             targets,
             resolver,
+            begun,
         } = self;
+        *begun = false;
         for (owner, _) in targets.iter() {
             let Some(exchange) = exchanges.get_mut(owner.place()) else {
                 continue;

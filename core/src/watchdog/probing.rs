@@ -17,6 +17,10 @@ use super::links::Owner;
 use super::notes::SourceState;
 use super::{Mode, Watchdog};
 
+/// Passes after one input. A begun exchange, its outcome, one more begun for it and that one's outcome are four; more
+/// would be a loop.
+const PASSES_MAX: u8 = 4;
+
 /// Where the tick stands.
 #[derive(Debug)]
 pub struct Probing {
@@ -206,7 +210,18 @@ pub(super) fn dependency(
 
 impl Watchdog<'_> {
     /// Moves everything on that can move without a further input.
+    ///
+    /// An exchange that one pass begins may have its address at hand, or fail at once: no input would come to tell.
     pub(super) fn advance(&mut self, now: Instant, config: &Config) {
+        for _ in 0..PASSES_MAX {
+            self.pass(now, config);
+            if !self.links.has_begun() {
+                break;
+            }
+        }
+    }
+
+    fn pass(&mut self, now: Instant, config: &Config) {
         self.links.advance(now);
         if self.mode == Mode::NotifyTest {
             self.advance_test(now, config);
