@@ -304,7 +304,11 @@ impl Rules {
         let mut each = |patterns: Patterns, visit: &mut dyn FnMut(&mut Running, Part, &Rule, Kind)| {
             for pattern in patterns {
                 let number = pattern / 2;
-                let part = if pattern % 2 == 0 { Part::Value } else { Part::By };
+                let part = if pattern.is_multiple_of(2) {
+                    Part::Value
+                } else {
+                    Part::By
+                };
                 if let (Some(running), Some(rule)) = (self.running.get_mut(number), rules.get(number)) {
                     let kind = Kind::Rule(u8::try_from(number).unwrap_or(u8::MAX));
                     visit(running, part, rule, kind);
@@ -364,7 +368,7 @@ fn place_of(rules: &Compiled, pattern: usize, step: usize) -> Option<Place<'_>> 
         Some(Segment::Each) => Some(Place::Every),
         None => None,
     };
-    if pattern % 2 == 0 {
+    if pattern.is_multiple_of(2) {
         return own;
     }
     let Some(by) = &rule.by else {

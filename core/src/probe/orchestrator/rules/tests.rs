@@ -111,83 +111,82 @@ fn verdict(rule: &str, body: &str) -> (Observation, String) {
     seen
 }
 
+const VALUES: &[(&str, &str, Observation, &str)] = &[
+    (
+        "queue.failed > 0",
+        r#"{"queue":{"failed":3}}"#,
+        Active,
+        "queue.failed is 3 (> 0)",
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":{"failed":0}}"#,
+        Clear,
+        "queue.failed is 0 (> 0)",
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":{}}"#,
+        Unknown,
+        "queue.failed missing",
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":[3]}"#,
+        Unknown,
+        "queue.failed missing",
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":{"failed":"3"}}"#,
+        Unknown,
+        r#"queue.failed is "3" (> 0)"#,
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":{"failed":NaN}}"#,
+        Unknown,
+        "queue.failed missing",
+    ),
+    (
+        "queue.failed > 0",
+        r#"{"queue":{"failed":1e999}}"#,
+        Unknown,
+        "queue.failed missing",
+    ),
+    (
+        "a.b == null",
+        r#"{"a":{"b":null}}"#,
+        Active,
+        "a.b is null (== null)",
+    ),
+    (
+        "a.b != null",
+        r#"{"a":{"b":{}}}"#,
+        Active,
+        "a.b is a list or an object (!= null)",
+    ),
+    ("a.b != null", r#"{"a":{}}"#, Unknown, "a.b missing"),
+    (
+        r#"mode == "on""#,
+        r#"{"mode":"on"}"#,
+        Active,
+        r#"mode is "on" (== "on")"#,
+    ),
+    (
+        "enabled == false",
+        r#"{"enabled":false}"#,
+        Active,
+        "enabled is false (== false)",
+    ),
+];
+
 /// Each type of value is held against the rule's; what is missing or of another type is unknown, null compares with all.
 #[test]
 fn a_value_is_held_against_the_rule() {
-    for (rule, body, observation, detail) in [
-        (
-            "queue.failed > 0",
-            r#"{"queue":{"failed":3}}"#,
-            Active,
-            "queue.failed is 3 (> 0)",
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":{"failed":0}}"#,
-            Clear,
-            "queue.failed is 0 (> 0)",
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":{}}"#,
-            Unknown,
-            "queue.failed missing",
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":[3]}"#,
-            Unknown,
-            "queue.failed missing",
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":{"failed":"3"}}"#,
-            Unknown,
-            r#"queue.failed is "3" (> 0)"#,
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":{"failed":NaN}}"#,
-            Unknown,
-            "queue.failed missing",
-        ),
-        (
-            "queue.failed > 0",
-            r#"{"queue":{"failed":1e999}}"#,
-            Unknown,
-            "queue.failed missing",
-        ),
-        (
-            "a.b == null",
-            r#"{"a":{"b":null}}"#,
-            Active,
-            "a.b is null (== null)",
-        ),
-        (
-            "a.b != null",
-            r#"{"a":{"b":{}}}"#,
-            Active,
-            "a.b is a list or an object (!= null)",
-        ),
-        ("a.b != null", r#"{"a":{}}"#, Unknown, "a.b missing"),
-        (
-            r#"mode == "on""#,
-            r#"{"mode":"on"}"#,
-            Active,
-            r#"mode is "on" (== "on")"#,
-        ),
-        (
-            "enabled == false",
-            r#"{"enabled":false}"#,
-            Active,
-            "enabled is false (== false)",
-        ),
-    ] {
-        assert_eq!(
-            verdict(rule, body),
-            (observation, detail.to_string()),
-            "{rule} {body}"
-        );
+    for (rule, body, observation, detail) in VALUES {
+        let expected = (*observation, detail.to_string());
+        assert_eq!(verdict(rule, body), expected, "{rule} {body}");
     }
     let long = format!(r#"{{"mode":"{}"}}"#, "x".repeat(5000));
     assert_eq!(verdict(r#"mode != "on""#, &long).0, Active);
