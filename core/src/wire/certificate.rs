@@ -89,7 +89,11 @@ mod tests {
         let mut bytes = Vec::from([tag]);
         match content.len() {
             length @ 0..=127 => bytes.push(u8::try_from(length).unwrap()),
-            length => bytes.extend([0x82, u8::try_from(length >> 8).unwrap(), (length & 255) as u8]),
+            length => bytes.extend([
+                0x82,
+                u8::try_from(length >> 8).unwrap(),
+                u8::try_from(length & 255).unwrap(),
+            ]),
         }
         bytes.extend(content);
         bytes
