@@ -81,6 +81,17 @@ macro_rules! kinds {
             /// Every kind but the rules, in the order of the enum.
             pub const BUILT_IN: &'static [Self] = &[$(Self::$kind,)+];
 
+            /// Tells the kind's place among all, below [`Kind::COUNT`].
+            #[must_use]
+            pub fn index(self) -> usize {
+                /// The kinds once more, without rules: their order is their number.
+                enum Place { $($kind,)+ }
+                match self {
+                    $(Self::$kind => Place::$kind as usize,)+
+                    Self::Rule(number) => Self::BUILT_IN.len().saturating_add(usize::from(number)),
+                }
+            }
+
             /// Tells the kind's name; for a rule, whose name the configuration knows, `rule`.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -184,15 +195,6 @@ kinds! {
 impl Kind {
     /// How many kinds there are, rules included: the length of a table with a row for each [`Kind::index`].
     pub const COUNT: usize = Self::BUILT_IN.len() + crate::limits::RULES_MAX;
-
-    /// Tells the kind's place among all, below [`Kind::COUNT`].
-    #[must_use]
-    pub fn index(self) -> usize {
-        match self {
-            Self::Rule(number) => Self::BUILT_IN.len().saturating_add(usize::from(number)),
-            other => Self::BUILT_IN.iter().position(|kind| *kind == other).unwrap_or(0),
-        }
-    }
 
     /// Tells whether the kind's subjects are found by looking: each takes a row of the table only while there is
     /// something to say about it. The others are known from the configuration and always have their row.

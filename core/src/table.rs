@@ -17,7 +17,7 @@ use crate::delivery::{Audience, Ended, Incidents, Lines, Told};
 use crate::limits::{CHANNELS_MAX, SIGNALS_MAX};
 use crate::policy;
 use crate::signal::{Kind, Observation, SignalId, Source};
-use crate::text::{self, Detail, Subject};
+use crate::text::{self, Detail, Hash, Subject};
 use crate::time::{Instant, Millis};
 
 /// The signals whose being active makes others unknown, in the order of [`Table::holds`].
@@ -329,6 +329,10 @@ pub struct Table {
     clear_staged: [u32; Kind::COUNT],
     clear: [u32; Kind::COUNT],
     rows_of_kind: [u16; Kind::COUNT],
+    /// A word of each row's id, in the rows' order: most look-ups end here, without touching the row.
+    marks: Vec<u32, SIGNALS_MAX>,
+    /// Active subjects that found no row, this tick.
+    roomless: [u32; Kind::COUNT],
     left_out: u32,
     channels: usize,
 }
@@ -353,6 +357,8 @@ impl Table {
             clear_staged: [0; Kind::COUNT],
             clear: [0; Kind::COUNT],
             rows_of_kind: [0; Kind::COUNT],
+            marks: Vec::new(),
+            roomless: [0; Kind::COUNT],
             left_out: 0,
             channels: 0,
         }
@@ -450,8 +456,10 @@ impl Table {
         if let Some(ended) = self.ended.get_mut(kind.index()) {
             *ended = false;
         }
-        if let Some(count) = self.clear_staged.get_mut(kind.index()) {
-            *count = 0;
+        for counts in [&mut self.clear_staged, &mut self.roomless] {
+            if let Some(count) = counts.get_mut(kind.index()) {
+                *count = 0;
+            }
         }
     }
 
@@ -517,6 +525,7 @@ impl Table {
             hold.cautious_ticks = hold.cautious_ticks.saturating_sub(1);
         }
         self.left_out = 0;
+        self.roomless = [0; Kind::COUNT];
         self.forget(now, config);
     }
 
@@ -538,7 +547,10 @@ impl Table {
     }
 
     fn stage_table_full(&mut self) {
-        let left_out = self.left_out;
+        let left_out = self
+            .roomless
+            .iter()
+            .fold(self.left_out, |sum, count| sum.saturating_add(*count));
         let observation = match left_out {
             0 if self.holds.iter().any(|hold| hold.holding) => Observation::Unknown,
             0 => Observation::Clear,
@@ -628,6 +640,9 @@ impl Table {
             return;
         }
         let row = self.rows.swap_remove(place);
+        if place < self.marks.len() {
+            self.marks.swap_remove(place);
+        }
         if let Some(count) = self.rows_of_kind.get_mut(row.id.kind.index()) {
             *count = count.saturating_sub(1);
         }
@@ -641,9 +656,11 @@ impl Table {
         {
             return None;
         }
-        self.rows
+        let wanted = mark(kind, subject);
+        self.marks
             .iter()
-            .position(|row| row.id.kind == kind && row.id.subject == *subject)
+            .zip(&self.rows)
+            .position(|(mark, row)| *mark == wanted && row.id.kind == kind && row.id.subject == *subject)
     }
 
     /// Adds a row; with the table full, in place of a clear one that is kept for its recent changes alone.
@@ -663,13 +680,17 @@ impl Table {
                     })
             });
             let Some(spare) = spare else {
-                self.left_out(1);
+                if let Some(count) = self.roomless.get_mut(id.kind.index()) {
+                    *count = count.saturating_add(1);
+                }
                 return None;
             };
             self.remove(spare);
         }
         let kind = id.kind;
+        let mark = mark(kind, &id.subject);
         self.rows.push(Row::new(id, configured, now)).ok()?;
+        self.marks.push(mark).ok()?;
         if let Some(count) = self.rows_of_kind.get_mut(kind.index()) {
             *count = count.saturating_add(1);
         }
@@ -751,6 +772,16 @@ impl Table {
             .filter_map(|row| row.told.get_mut(channel))
             .for_each(Told::rejected);
     }
+}
+
+/// The word by which a row is looked for; two ids may share one.
+fn mark(kind: Kind, subject: &Subject) -> u32 {
+    let kind = u32::try_from(kind.index()).unwrap_or(u32::MAX);
+    Hash::EMPTY
+        .and(subject.as_str().as_bytes())
+        .value()
+        .rotate_left(8)
+        ^ kind
 }
 
 fn hold_of(holds: &[Hold; MASTERS.len()], kind: Kind) -> Hold {

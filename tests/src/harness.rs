@@ -36,7 +36,25 @@ fn build() -> PathBuf {
         Some(name) => name,
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo told this test about its own package would look like a change to the build scripts of some crates, and
+    // have them built again and again.
+    for (name, _) in std::env::vars_os() {
+        let told = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_EXE_",
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+        ];
+        if name
+            .to_str()
+            .is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            command.env_remove(name);
+        }
+    }
+    let status = command
         .args([
             "build",
             "--quiet",
@@ -195,6 +213,20 @@ impl Setup {
         output
     }
 
+    /// Runs `check --json` and takes its document apart.
+    ///
+    /// # Panics
+    /// If stdout is not one JSON document.
+    pub fn check(&self) -> Checked {
+        let output = self.clone().argument("check").argument("--json").output();
+        let document =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        Checked {
+            status: output.status.code().unwrap(),
+            document,
+        }
+    }
+
     /// Starts the daemon.
     pub fn start(&self) -> Watchdog {
         Watchdog::of(self.command(), None)
@@ -205,6 +237,60 @@ impl Setup {
         let command = self.dressed(strace.command(self.program()));
         Watchdog::of(command, Some(strace))
     }
+}
+
+/// What `check --json` said.
+#[derive(Debug)]
+pub struct Checked {
+    /// The exit status.
+    pub status: i32,
+    /// The document, as `/status` has it.
+    pub document: serde_json::Value,
+}
+
+impl Checked {
+    /// The entry of a signal.
+    pub fn signal(&self, id: &str) -> Option<&serde_json::Value> {
+        self.document["signals"]
+            .as_array()?
+            .iter()
+            .find(|signal| signal["signal"] == id)
+    }
+
+    /// The state of a signal; `absent` if it is not listed.
+    pub fn state(&self, id: &str) -> &str {
+        self.signal(id)
+            .and_then(|signal| signal["state"].as_str())
+            .unwrap_or("absent")
+    }
+
+    /// The detail of a signal.
+    pub fn detail(&self, id: &str) -> &str {
+        self.signal(id)
+            .and_then(|signal| signal["detail"].as_str())
+            .unwrap_or("")
+    }
+}
+
+/// Does the same with every case, all at once, and tells which ones failed.
+///
+/// Most of a test's time is waiting for ticks; a case a core would take minutes.
+///
+/// # Panics
+/// If any case panics.
+pub fn each_at_once<T: Sync>(cases: &[(&str, T)], act: impl Fn(&str, &T) + Sync) {
+    let act = &act;
+    let failed: Vec<&str> = thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .iter()
+            .map(|(name, case)| (*name, scope.spawn(move || act(name, case))))
+            .collect();
+        running
+            .into_iter()
+            .filter_map(|(name, thread)| thread.join().is_err().then_some(name))
+            .collect()
+    });
+    assert!(failed.is_empty(), "failed: {failed:?}");
 }
 
 fn all_of(stream: &mut impl Read) -> Vec<u8> {

@@ -154,7 +154,7 @@ fn dns_answers_and_keeps_silent() {
 fn the_engine_lists_and_tells_events() {
     let engine = FakeEngine::start([Container::running("web"), Container::running("db").exited(3)]);
     let ask = |path: &str| {
-        let mut stream = UnixStream::connect(engine.path()).unwrap();
+        let mut stream = UnixStream::connect(engine.folder().join("docker.sock")).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         stream
             .write_all(format!("GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n").as_bytes())

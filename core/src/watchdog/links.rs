@@ -106,6 +106,8 @@ impl Owner {
 pub struct Links {
     exchanges: [Exchange; CONNECTIONS_MAX],
     targets: Vec<(Owner, Target), CONNECTIONS_MAX>,
+    /// An exchange was begun since the last [`Links::advance`].
+    begun: bool,
     /// Names, addresses and DNS.
     pub resolver: Resolver,
 }
@@ -117,15 +119,13 @@ impl Links {
         Self {
             exchanges: [const { Exchange::new() }; CONNECTIONS_MAX],
             targets: Vec::new(),
+            begun: false,
             resolver: Resolver::new(),
         }
     }
 
     /// Learns the peers of the configuration.
     pub fn register(&mut self, config: &Config, seed: u64) {
-        for (slot, exchange) in self.exchanges.iter_mut().enumerate() {
-            exchange.set_slot(u8::try_from(slot).unwrap_or(u8::MAX));
-        }
         self.resolver
             .start(seed, config.nameserver.map(Into::into), RESOLVER);
         let fixed = [Owner::Orchestrator, Owner::Telegram].into_iter();
@@ -164,6 +164,10 @@ impl Links {
 
     /// There is a place for each slot, and each owner has one.
     fn register_target(&mut self, owner: Owner, target: Target) {
+        // Exchanges of peers that are not configured stay as they are: never touched, they take no memory.
+        if let Some(exchange) = self.exchanges.get_mut(owner.place()) {
+            exchange.set_slot(u8::try_from(owner.place()).unwrap_or(u8::MAX));
+        }
         let _ = self.targets.push((owner, target));
     }
 
@@ -186,6 +190,7 @@ impl Links {
         match (target, self.exchanges.get_mut(owner.place())) {
             (Some(target), Some(exchange)) => {
                 exchange.start(now, deadline, target, task);
+                self.begun = true;
                 true
             }
             _ => false,
@@ -220,13 +225,21 @@ impl Links {
         }
     }
 
+    /// Tells whether an exchange was begun that [`Links::advance`] has not seen yet.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Time passed: deadlines, and names that have been looked up by now.
     pub fn advance(&mut self, now: Instant) {
         let Self {
             exchanges,
             targets,
             resolver,
+            begun,
         } = self;
+        *begun = false;
         for (owner, _) in targets.iter() {
             let Some(exchange) = exchanges.get_mut(owner.place()) else {
                 continue;
@@ -245,8 +258,9 @@ impl Links {
     /// Tells the next wish of an exchange. TLS handshakes wait for each other.
     pub fn poll(&mut self, now: Instant) -> Option<(Owner, Want)> {
         let shaking = self
-            .exchanges
+            .targets
             .iter()
+            .filter_map(|(owner, _)| self.exchange(*owner))
             .filter(|exchange| exchange.is_shaking_hands())
             .count();
         for (owner, _) in &self.targets {

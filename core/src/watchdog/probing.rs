@@ -6,7 +6,7 @@ use crate::net::{HostFile, Level};
 use crate::probe::dependency::{Appetite, Dependency};
 use crate::probe::docker::{self, Docker};
 use crate::probe::host::Want;
-use crate::probe::orchestrator::Orchestrator;
+use crate::probe::orchestrator::{Orchestrator, Rules};
 use crate::signal::{Kind, Observation, Source};
 use crate::table::Table;
 use crate::text::{self, Detail, Subject};
@@ -16,6 +16,10 @@ use crate::wire::http::Piece;
 use super::links::Owner;
 use super::notes::SourceState;
 use super::{Mode, Watchdog};
+
+/// Passes after one input. A begun exchange, its outcome, one more begun for it and that one's outcome are four; more
+/// would be a loop.
+const PASSES_MAX: u8 = 4;
 
 /// Where the tick stands.
 #[derive(Debug)]
@@ -139,6 +143,7 @@ impl Probing {
         &mut self,
         piece: Piece<'_>,
         orchestrator: &mut Orchestrator,
+        rules: &mut Rules,
         config: &Config,
         table: &mut Table,
     ) -> bool {
@@ -148,7 +153,9 @@ impl Probing {
                 !is_success(head.status)
             }
             Piece::Body(bytes) => orchestrator
-                .feed(bytes, &config.orchestrator, table, &mut |_| {})
+                .feed(bytes, &config.orchestrator, table, &mut |event, table| {
+                    rules.take(event, &config.rules, table);
+                })
                 .is_err(),
         }
     }
@@ -203,7 +210,18 @@ pub(super) fn dependency(
 
 impl Watchdog<'_> {
     /// Moves everything on that can move without a further input.
+    ///
+    /// An exchange that one pass begins may have its address at hand, or fail at once: no input would come to tell.
     pub(super) fn advance(&mut self, now: Instant, config: &Config) {
+        for _ in 0..PASSES_MAX {
+            self.pass(now, config);
+            if !self.links.has_begun() {
+                break;
+            }
+        }
+    }
+
+    fn pass(&mut self, now: Instant, config: &Config) {
         self.links.advance(now);
         if self.mode == Mode::NotifyTest {
             self.advance_test(now, config);
@@ -222,6 +240,9 @@ impl Watchdog<'_> {
     }
 
     fn begin_tick(&mut self, now: Instant, config: &Config) {
+        if self.probing.ticks > 0 && now.since(self.probing.began) > config.interval.times(3) {
+            self.orchestrator.restart_counts();
+        }
         self.probing.begin(now, config);
         let deadline = Some(self.probing.deadline);
         if self
@@ -229,6 +250,7 @@ impl Watchdog<'_> {
             .start(Owner::Orchestrator, now, deadline, Task::Request)
         {
             self.orchestrator.begin();
+            self.rules.begin(&config.rules);
         }
         for (place, dependency) in config.dependencies.iter().enumerate() {
             let Some(state) = self.dependencies.get_mut(place) else {
@@ -301,6 +323,7 @@ impl Watchdog<'_> {
                 .finish(now, &config.orchestrator, &mut self.table)
             {
                 Ok(summary) => {
+                    self.rules.finish(&config.rules, &mut self.table);
                     if let Some(newer) = summary.newer_schema {
                         let wall = self.wall(now);
                         self.notes.log(wall, Level::Warn, "schema_version", |line| {
@@ -407,6 +430,9 @@ impl Watchdog<'_> {
             return;
         }
         let settled = self.docker.settle(now, &config.docker, &mut self.table);
+        if settled.is_err() {
+            self.close_events(now);
+        }
         let fared = &mut self.notes.docker;
         let observation = match settled {
             Ok(summary) => {
@@ -431,6 +457,18 @@ impl Watchdog<'_> {
             0.0,
             format_args!("{detail}"),
         );
+    }
+
+    /// An engine that does not answer is asked for its events anew once it does: what a stream that outlived the fault
+    /// would still bring is older than the next list.
+    fn close_events(&mut self, now: Instant) {
+        if self.links.is_busy(Owner::EngineEvents)
+            && let Some(exchange) = self.links.exchange_mut(Owner::EngineEvents)
+        {
+            exchange.cancel();
+            self.docker
+                .end(docker::Request::Events, docker::Close::Broken, now);
+        }
     }
 
     /// Between ticks: what the engine states as a fact is decided at once.

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,6 @@ pub type FakeHttp = super::orchestrator::FakeOrchestrator;
 /// A TCP or unix socket that accepts, and records what is sent to it: for a connect probe that must be nothing.
 pub struct FakeSocket {
     server: Server,
-    path: Option<PathBuf>,
     connects: Arc<AtomicUsize>,
     bytes: Arc<Mutex<Vec<u8>>>,
 }
@@ -23,15 +22,15 @@ pub struct FakeSocket {
 impl FakeSocket {
     /// Listens on a free port.
     pub fn tcp() -> Self {
-        Self::of(None, Server::tcp)
+        Self::of(Server::tcp)
     }
 
     /// Listens at `path`.
     pub fn unix(path: &Path) -> Self {
-        Self::of(Some(path.to_owned()), |handler| Server::unix(path, handler))
+        Self::of(|handler| Server::unix(path, handler))
     }
 
-    fn of(path: Option<PathBuf>, listen: impl FnOnce(Handler) -> Server) -> Self {
+    fn of(listen: impl FnOnce(Handler) -> Server) -> Self {
         let connects = Arc::new(AtomicUsize::new(0));
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let (counted, recorded) = (Arc::clone(&connects), Arc::clone(&bytes));
@@ -45,7 +44,6 @@ impl FakeSocket {
         });
         Self {
             server: listen(handler),
-            path,
             connects,
             bytes,
         }
@@ -58,10 +56,7 @@ impl FakeSocket {
 
     /// The URL to give to the watchdog.
     pub fn url(&self) -> String {
-        self.path.as_ref().map_or_else(
-            || format!("tcp://{}", self.server.address()),
-            |path| format!("unix://{}", path.display()),
-        )
+        self.server.url()
     }
 
     /// How often it was connected to.

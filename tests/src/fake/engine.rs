@@ -1,7 +1,7 @@
 //! A Docker Engine on a unix socket: what the watchdog asks of one, and a record of everything it asked.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -145,25 +145,34 @@ impl FakeEngine {
     /// Listens on a socket of its own with these containers.
     pub fn start(containers: impl IntoIterator<Item = Container>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        Self::of(containers, folder, |handler| Server::unix(&path, handler))
+    }
+
+    /// Listens on a free port, as a socket proxy does.
+    pub fn over_tcp(containers: impl IntoIterator<Item = Container>) -> Self {
+        Self::of(containers, tempfile::tempdir().unwrap(), Server::tcp)
+    }
+
+    fn of(
+        containers: impl IntoIterator<Item = Container>,
+        folder: tempfile::TempDir,
+        listen: impl FnOnce(Handler) -> Server,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
         shared.state.lock().unwrap().containers.extend(containers);
         let serving = Arc::clone(&shared);
         let handler: Handler = Arc::new(move |mut socket, stop| serving.serve(&mut socket, stop));
         Self {
-            server: Server::unix(&folder.path().join("docker.sock"), handler),
+            server: listen(handler),
             shared,
             folder,
         }
     }
 
-    /// The socket's path.
-    pub fn path(&self) -> PathBuf {
-        self.folder.path().join("docker.sock")
-    }
-
     /// The address as `WATCHDOG_DOCKER_HOST` takes it.
     pub fn host(&self) -> String {
-        format!("unix://{}", self.path().display())
+        self.server.url()
     }
 
     /// The folder of its socket.

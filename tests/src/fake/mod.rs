@@ -7,6 +7,7 @@ pub mod http;
 pub mod orchestrator;
 pub mod server;
 pub mod telegram;
+pub mod tls;
 
 pub use dependency::{FakeHttp, FakeSocket};
 pub use dns::FakeDns;
@@ -14,3 +15,4 @@ pub use engine::{Container, FakeEngine};
 pub use http::{Answer, Request};
 pub use orchestrator::FakeOrchestrator;
 pub use telegram::{FakeTelegram, TelegramAnswer};
+pub use tls::FakeHttps;

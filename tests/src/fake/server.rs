@@ -204,6 +204,14 @@ impl Server {
         }
     }
 
+    /// The address as a URL: `tcp://host:port` or `unix:///path`.
+    pub fn url(&self) -> String {
+        match &self.address {
+            Address::Tcp(address) => format!("tcp://{address}"),
+            Address::Unix(path) => format!("unix://{}", path.display()),
+        }
+    }
+
     /// Stops listening: from now on a connect is refused. Held connections are closed.
     pub fn close(&mut self) {
         let Some(accepting) = self.accepting.take() else {

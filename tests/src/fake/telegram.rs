@@ -6,13 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::http::Request;
 use super::server::{Handler, Server, Socket, Stop};
+use super::tls::Identity;
 use crate::html;
 
 /// The bot's token in every test; no output may ever hold it.
@@ -83,15 +82,14 @@ struct Shared {
 pub struct FakeTelegram {
     server: Server,
     shared: Arc<Shared>,
-    ca: tempfile::NamedTempFile,
+    identity: Identity,
 }
 
 impl FakeTelegram {
     /// Listens with a certificate for 127.0.0.1, localhost and api.telegram.test.
     pub fn start() -> Self {
-        let (config, ca_pem) = tls();
-        let mut ca = tempfile::NamedTempFile::new().unwrap();
-        ca.write_all(ca_pem.as_bytes()).unwrap();
+        let identity = Identity::new(&["127.0.0.1", "localhost", "api.telegram.test"]);
+        let config = Arc::clone(&identity.config);
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
         let handler: Handler = Arc::new(move |socket, stop| {
@@ -102,7 +100,7 @@ impl FakeTelegram {
         Self {
             server: Server::tcp(handler),
             shared,
-            ca,
+            identity,
         }
     }
 
@@ -118,7 +116,7 @@ impl FakeTelegram {
 
     /// The PEM file with its root.
     pub fn ca_file(&self) -> &Path {
-        self.ca.path()
+        self.identity.ca.path()
     }
 
     /// Answers the coming messages with these, one each; then as [`FakeTelegram::always`] said, else `Ok`.
@@ -330,30 +328,6 @@ fn check(request: &Request) -> Result<(Value, String), String> {
         1..=4096 => Ok((body, text)),
         _ => Err("message is too long".to_owned()),
     }
-}
-
-/// A CA, a certificate of it, and the server's configuration.
-fn tls() -> (Arc<ServerConfig>, String) {
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(DnType::CommonName, "watchdog tests");
-    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate().unwrap();
-    let names = ["127.0.0.1", "localhost", "api.telegram.test"].map(str::to_owned);
-    let certificate = CertificateParams::new(names)
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], secret)
-        .unwrap();
-    (Arc::new(config), ca_pem)
 }
 
 /// Reads until the peer closes; for tests that talk to the fake themselves.
