@@ -547,7 +547,10 @@ impl Table {
     }
 
     fn stage_table_full(&mut self) {
-        let left_out = self.roomless.iter().fold(self.left_out, |sum, count| sum.saturating_add(*count));
+        let left_out = self
+            .roomless
+            .iter()
+            .fold(self.left_out, |sum, count| sum.saturating_add(*count));
         let observation = match left_out {
             0 if self.holds.iter().any(|hold| hold.holding) => Observation::Unknown,
             0 => Observation::Clear,
@@ -654,9 +657,10 @@ impl Table {
             return None;
         }
         let wanted = mark(kind, subject);
-        self.marks.iter().zip(&self.rows).position(|(mark, row)| {
-            *mark == wanted && row.id.kind == kind && row.id.subject == *subject
-        })
+        self.marks
+            .iter()
+            .zip(&self.rows)
+            .position(|(mark, row)| *mark == wanted && row.id.kind == kind && row.id.subject == *subject)
     }
 
     /// Adds a row; with the table full, in place of a clear one that is kept for its recent changes alone.
@@ -773,7 +777,11 @@ impl Table {
 /// The word by which a row is looked for; two ids may share one.
 fn mark(kind: Kind, subject: &Subject) -> u32 {
     let kind = u32::try_from(kind.index()).unwrap_or(u32::MAX);
-    Hash::EMPTY.and(subject.as_str().as_bytes()).value().rotate_left(8) ^ kind
+    Hash::EMPTY
+        .and(subject.as_str().as_bytes())
+        .value()
+        .rotate_left(8)
+        ^ kind
 }
 
 fn hold_of(holds: &[Hold; MASTERS.len()], kind: Kind) -> Hold {

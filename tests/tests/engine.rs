@@ -121,13 +121,7 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     fs::copy(telegram.ca_file(), certificate.path("ca.pem")).unwrap();
     make_readable(&certificate.path("ca.pem"));
 
-    let dies = Subject::that_runs("subject-dies", &[], SUBJECT);
-    let listed = Subject::that_runs("subject-listed", &[], SUBJECT);
-    let stopped = Subject::that_runs("subject-stopped", &[], SUBJECT);
-    let sick = Subject::that_runs("subject-sick", &[], SUBJECT_WITH_HEALTH);
-
-    let chat = CHAT_ID.to_string();
-    let url = telegram.url();
+    let cast = Cast::on_stage();
     let watchdog = Watchdog::up_with(
         &turn,
         &[
@@ -135,9 +129,9 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
             ("WATCHDOG_TIMEOUT", "1s"),
             ("WATCHDOG_ORCH_URL", "off"),
             ("WATCHDOG_CONTAINERS", "subject-listed"),
-            ("WATCHDOG_TELEGRAM_API_URL", &url),
+            ("WATCHDOG_TELEGRAM_API_URL", &telegram.url()),
             ("WATCHDOG_TELEGRAM_TOKEN", TOKEN),
-            ("WATCHDOG_TELEGRAM_CHAT_ID", &chat),
+            ("WATCHDOG_TELEGRAM_CHAT_ID", &CHAT_ID.to_string()),
             ("WATCHDOG_CA_FILE", "/certificate/ca.pem"),
         ],
         socket_gid(),
@@ -147,39 +141,8 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     // An alarm before anything broke would make everything below worthless.
     assert_eq!(telegram.lines("FIRING"), Vec::<String>::new());
 
-    dies.end_now();
-    watchdog.wait_for_event("firing", "container_down:subject-dies", "exited 3");
-    listed.stop();
-    stopped.stop();
-    watchdog.wait_for_event("firing", "container_down:subject-listed", "");
-    sick.mark("sick");
-    watchdog.wait_for_event("firing", "container_unhealthy:subject-sick", "");
-    let loops = Subject::new(
-        "subject-loops",
-        &["--restart", "always"],
-        SUBJECT,
-        &["after", "100", "1"],
-    );
-    watchdog.wait_for_event("firing", "container_restarting:subject-loops", "");
-    let eats = Subject::new(
-        "subject-eats",
-        &["--memory", "16m", "--memory-swap", "16m"],
-        SUBJECT,
-        &["eat"],
-    );
-    watchdog.wait_for_event("firing", "container_oom:subject-eats", "");
-
-    dies.begin_again();
-    watchdog.wait_for_event("resolved", "container_down:subject-dies", "");
-    listed.begin_again();
-    watchdog.wait_for_event("resolved", "container_down:subject-listed", "");
-    sick.unmark("sick");
-    watchdog.wait_for_event("resolved", "container_unhealthy:subject-sick", "");
-    // Both last ten quiet minutes; a container that is removed is gone at once.
-    drop(loops);
-    watchdog.wait_for_event("resolved", "container_restarting:subject-loops", "");
-    drop(eats);
-    watchdog.wait_for_event("resolved", "container_oom:subject-eats", "");
+    let (loops, eats) = cast.break_all(&watchdog);
+    cast.mend_all(&watchdog, loops, eats);
 
     for signal in [
         "container_down:subject-dies",
@@ -192,18 +155,66 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
         telegram.wait_for(&format!("RESOLVED {signal}"), PATIENCE);
     }
     let log = watchdog.log();
-    assert!(
-        !log.contains("signal=container_down:subject-stopped"),
-        "an operator's stop is no alarm:\n{log}"
-    );
-    assert!(
-        !log.contains("signal=container_down:subject-loops"),
-        "what is brought back is no `down`:\n{log}"
-    );
+    for silent in ["container_down:subject-stopped", "container_down:subject-loops"] {
+        // Who is stopped by an operator, and who is brought back by the engine, is not down.
+        assert!(!log.contains(&format!("signal={silent}")), "{silent} in\n{log}");
+    }
     assert!(!log.contains(TOKEN), "the token is in the log");
     assert_eq!(watchdog.state("{{.State.Status}} {{.RestartCount}}"), "running 0");
     assert_eq!(telegram.faults(), Vec::<String>::new());
-    println!("resident memory by the engine: {}", watchdog.memory());
+    println!("memory by the engine's count: {}", watchdog.memory());
+}
+
+/// The containers of the story that run from its beginning.
+struct Cast {
+    dies: Subject,
+    listed: Subject,
+    stopped: Subject,
+    sick: Subject,
+}
+
+impl Cast {
+    fn on_stage() -> Self {
+        Self {
+            dies: Subject::that_runs("subject-dies", &[], SUBJECT),
+            listed: Subject::that_runs("subject-listed", &[], SUBJECT),
+            stopped: Subject::that_runs("subject-stopped", &[], SUBJECT),
+            sick: Subject::that_runs("subject-sick", &[], SUBJECT_WITH_HEALTH),
+        }
+    }
+
+    /// Breaks one after the other, each in its own way, and waits until each is told. Two more come up broken.
+    fn break_all(&self, watchdog: &Watchdog<'_>) -> (Subject, Subject) {
+        self.dies.end_now();
+        watchdog.wait_for_event("firing", "container_down:subject-dies", "exited 3");
+        self.listed.stop();
+        self.stopped.stop();
+        watchdog.wait_for_event("firing", "container_down:subject-listed", "");
+        self.sick.mark("sick");
+        watchdog.wait_for_event("firing", "container_unhealthy:subject-sick", "");
+        let (restart, crash) = (["--restart", "always"], ["after", "100", "1"]);
+        let loops = Subject::new("subject-loops", &restart, SUBJECT, &crash);
+        watchdog.wait_for_event("firing", "container_restarting:subject-loops", "");
+        let limit = ["--memory", "16m", "--memory-swap", "16m"];
+        let eats = Subject::new("subject-eats", &limit, SUBJECT, &["eat"]);
+        watchdog.wait_for_event("firing", "container_oom:subject-eats", "");
+        (loops, eats)
+    }
+
+    /// Mends them all, and waits until each is told.
+    fn mend_all(&self, watchdog: &Watchdog<'_>, loops: Subject, eats: Subject) {
+        self.dies.begin_again();
+        watchdog.wait_for_event("resolved", "container_down:subject-dies", "");
+        self.listed.begin_again();
+        watchdog.wait_for_event("resolved", "container_down:subject-listed", "");
+        self.sick.unmark("sick");
+        watchdog.wait_for_event("resolved", "container_unhealthy:subject-sick", "");
+        // Both last ten quiet minutes; a container that is removed is gone at once.
+        drop(loops);
+        watchdog.wait_for_event("resolved", "container_restarting:subject-loops", "");
+        drop(eats);
+        watchdog.wait_for_event("resolved", "container_oom:subject-eats", "");
+    }
 }
 
 /// What `check` says of a signal.
