@@ -181,6 +181,17 @@ fn file_fault(error: &io::Error) -> FileFault {
     }
 }
 
+/// Tells whether the environment gives Telegram's token or chat, good or not: somebody means it to be used.
+pub fn names_telegram() -> bool {
+    [
+        "WATCHDOG_TELEGRAM_TOKEN",
+        "WATCHDOG_TELEGRAM_TOKEN_FILE",
+        "WATCHDOG_TELEGRAM_CHAT_ID",
+    ]
+    .into_iter()
+    .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
