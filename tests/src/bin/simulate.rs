@@ -6,19 +6,31 @@ use std::time::Instant;
 use watchdog_tests::world::{self, Options};
 
 fn main() -> ExitCode {
-    let worlds = std::thread::Builder::new().stack_size(64 * 1024 * 1024).spawn(simulate);
+    let worlds = std::thread::Builder::new()
+        .stack_size(64 * 1024 * 1024)
+        .spawn(simulate);
     let failed = worlds.expect("a thread").join().expect("no panic");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn argument(name: &str, default: u64) -> u64 {
     let mut arguments = std::env::args();
-    let given = arguments.find(|argument| argument == name).and_then(|_| arguments.next());
+    let given = arguments
+        .find(|argument| argument == name)
+        .and_then(|_| arguments.next());
     given.map_or(default, |text| text.parse().expect("a number"))
 }
 
 fn simulate() -> u64 {
-    let (seeds, hours, first) = (argument("--seeds", 64), argument("--hours", 24), argument("--seed", 0));
+    let (seeds, hours, first) = (
+        argument("--seeds", 64),
+        argument("--hours", 24),
+        argument("--seed", 0),
+    );
     let began = Instant::now();
     let (mut incidents, mut told, mut simulated_ms, mut failed) = (0, 0, 0, 0);
     for seed in first..first + seeds {

@@ -104,6 +104,7 @@ struct World<'c> {
     not_before: u64,
     accepted_at: Option<u64>,
     overflow: bool,
+    leaves_some: bool,
     rows_at_start: usize,
     report: Report,
 }
@@ -116,24 +117,48 @@ pub fn run(options: &Options, canary: Option<Canary>) -> Result<Report, String> 
     let mut pairs = options.pairs();
     if canary == Some(Canary::DebounceOffByOne) && options.raise_ticks > 1 {
         let less = (options.raise_ticks - 1).to_string();
-        pairs.iter_mut().filter(|(name, _)| name == "WATCHDOG_RAISE_TICKS").for_each(|pair| pair.1.clone_from(&less));
+        pairs
+            .iter_mut()
+            .filter(|(name, _)| name == "WATCHDOG_RAISE_TICKS")
+            .for_each(|pair| pair.1.clone_from(&less));
     }
-    let pairs: Vec<Pair<'_>> =
-        pairs.iter().map(|(name, value)| Pair { name, value: Ok(value), origin: Origin::Env }).collect();
-    let facts = Facts { host_name: "h", docker_socket_exists: false };
+    let pairs: Vec<Pair<'_>> = pairs
+        .iter()
+        .map(|(name, value)| Pair {
+            name,
+            value: Ok(value),
+            origin: Origin::Env,
+        })
+        .collect();
+    let facts = Facts {
+        host_name: "h",
+        docker_socket_exists: false,
+    };
     let mut parsed = Box::new(Config::EMPTY);
     config::parse(&pairs, &facts, &mut parsed, &mut |fault| panic!("{fault}"));
     let mut world = World::new(options, canary);
-    world.watchdog.start(Instant::from_millis(world.machine_now()), &parsed, options.seed, Mode::Run);
+    world.watchdog.start(
+        Instant::from_millis(world.machine_now()),
+        &parsed,
+        options.seed,
+        Mode::Run,
+    );
     world.live().map_err(|why| {
         let (seed, now) = (options.seed, world.now);
-        format!("seed {seed}, {} s, step {}: {why}", now / 1000, world.report.steps)
+        format!(
+            "seed {seed}, {} s, step {}: {why}",
+            now / 1000,
+            world.report.steps
+        )
     })
 }
 
 impl<'c> World<'c> {
     fn new(options: &Options, canary: Option<Canary>) -> Self {
-        let weather = options.faults.iter().map(|faults| Weather::new(faults.clone(), options.calm_ms, options.storm_ms));
+        let weather = options
+            .faults
+            .iter()
+            .map(|faults| Weather::new(faults.clone(), options.calm_ms, options.storm_ms));
         Self {
             canary,
             watchdog: Box::new(Watchdog::new()),
@@ -157,8 +182,12 @@ impl<'c> World<'c> {
             not_before: 0,
             accepted_at: None,
             overflow: false,
+            leaves_some: false,
             rows_at_start: 0,
-            report: Report { hash: 0xcbf2_9ce4_8422_2325, ..Report::default() },
+            report: Report {
+                hash: 0xcbf2_9ce4_8422_2325,
+                ..Report::default()
+            },
             options: options.clone(),
         }
     }
@@ -175,21 +204,38 @@ impl<'c> World<'c> {
         let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
         self.pass_until(stormy_until + calm)?;
         if let Some(id) = self.oracle.unsettled(self.now) {
-            return Err(format!("{id} has not settled after {} s of fair weather", calm / 1000));
+            return Err(format!(
+                "{id} has not settled after {} s of fair weather",
+                calm / 1000
+            ));
         }
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
         }
         self.report.simulated_ms = self.now;
-        self.report.incidents = self.oracle.signals.values().map(|signal| signal.incidents.len() as u64).sum();
+        self.report.incidents = self
+            .oracle
+            .signals
+            .values()
+            .map(|signal| signal.incidents.len() as u64)
+            .sum();
         self.report.told = self.oracle.told;
         Ok(self.report)
     }
 
     fn rows(&self) -> usize {
-        let discovered = self.oracle.signals.values().filter(|signal| signal.id.starts_with("stage_stuck:"));
+        let discovered = self
+            .oracle
+            .signals
+            .values()
+            .filter(|signal| signal.id.starts_with("stage_stuck:"));
         let leaked = discovered.filter(|signal| !signal.incidents.is_empty()).count();
-        self.watchdog.table().rows().len() + if self.canary == Some(Canary::SlotLeaked) { leaked } else { 0 }
+        self.watchdog.table().rows().len()
+            + if self.canary == Some(Canary::SlotLeaked) {
+                leaked
+            } else {
+                0
+            }
     }
 
     /// The time that the machine is given.
@@ -252,7 +298,12 @@ impl<'c> World<'c> {
             }
             Event::Datagram(from, bytes) => self.handle(Input::Datagram(from, &bytes)),
             Event::Stat(place) => {
-                let figures = FileSystem { device: 1, blocks: 100, blocks_available: 50, ..FileSystem::default() };
+                let figures = FileSystem {
+                    device: 1,
+                    blocks: 100,
+                    blocks_available: 50,
+                    ..FileSystem::default()
+                };
                 self.handle(Input::FileSystem(place, Ok(figures)))
             }
             Event::WallStep => {
@@ -277,7 +328,9 @@ impl<'c> World<'c> {
     }
 
     fn is_open(&self, connection: Connection) -> bool {
-        self.open.get(&connection.slot).is_some_and(|(open, _)| *open == connection)
+        self.open
+            .get(&connection.slot)
+            .is_some_and(|(open, _)| *open == connection)
     }
 
     /// The machine is about to have a whole answer.
@@ -290,7 +343,11 @@ impl<'c> World<'c> {
                 self.seen.dependencies.insert(place, (good, took));
             }
             Some(Meaning::List) => self.seen.list = true,
-            Some(Meaning::Taken) => (self.answered_ok, self.unacknowledged) = (true, false),
+            Some(Meaning::Taken) => {
+                (self.answered_ok, self.unacknowledged) = (true, false);
+                self.accepted_at = Some(self.now);
+                self.overflow = self.leaves_some;
+            }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
             None => {}
         }
@@ -307,7 +364,7 @@ impl<'c> World<'c> {
             if count > 700 {
                 return Err("one input led to more than 700 wishes".to_owned());
             }
-            wishes.extend(wish_of(output, &mut self.report.hash, self.options.wall_steps)?);
+            wishes.extend(wish_of(output, &mut self.report.hash)?);
         }
         self.judge(&wishes)?;
         for wish in wishes {
@@ -324,7 +381,11 @@ impl<'c> World<'c> {
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
             let bound = 1_100_000 + 2 * self.options.interval_ms;
-            let fair = if self.weather[2].is_fair() { self.weather[2].fair_since } else { self.now };
+            let fair = if self.weather[2].is_fair() {
+                self.weather[2].fair_since
+            } else {
+                self.now
+            };
             if let Some(id) = self.oracle.overdue(self.now, fair, bound) {
                 return Err(format!("{id} was not told in time"));
             }
@@ -338,7 +399,8 @@ impl<'c> World<'c> {
             && self.oracle.holding
             && self.oracle.signals["queue_old"].firing
         {
-            self.oracle.event("event=\"still firing\" signal=queue_old for=1m", self.now)?;
+            self.oracle
+                .event("event=\"still firing\" signal=queue_old for=1m", self.now)?;
         }
         self.oracle.events_end()?;
         let (delivered, failed) = self.watchdog.telegram().counts();
@@ -392,7 +454,10 @@ impl<'c> World<'c> {
                 self.things.turn(&mut self.dice);
                 self.seen.memory = self.things.memory;
                 self.things.memory.map(|percent| {
-                    format!("MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n", percent)
+                    format!(
+                        "MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n",
+                        percent
+                    )
                 })
             }
             HostFile::Hosts => Some("127.0.0.1 localhost\n".to_owned()),
@@ -435,7 +500,12 @@ impl<'c> World<'c> {
     }
 
     fn written(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), String> {
-        let Some((_, port)) = self.open.get(&connection.slot).copied().filter(|(open, _)| *open == connection) else {
+        let Some((_, port)) = self
+            .open
+            .get(&connection.slot)
+            .copied()
+            .filter(|(open, _)| *open == connection)
+        else {
             return Err("bytes for a connection that is not open".to_owned());
         };
         let request = request::parse(bytes)?;
@@ -465,7 +535,10 @@ impl<'c> World<'c> {
         }
         let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
         if self.now < self.not_before {
-            return Err(format!("sent {} ms before retry_after", self.not_before - self.now));
+            return Err(format!(
+                "sent {} ms before retry_after",
+                self.not_before - self.now
+            ));
         }
         let gap = match () {
             () if message.has_master => 1_000,
@@ -482,15 +555,17 @@ impl<'c> World<'c> {
         if self.canary == Some(Canary::RetryAfterIgnored) {
             answer.forget_retry_after();
         }
-        if self.canary == Some(Canary::ResolveLost) && text.contains("RESOLVED") && fault == Some(Fault::Broken) {
+        if self.canary == Some(Canary::ResolveLost)
+            && text.contains("RESOLVED")
+            && fault == Some(Fault::Broken)
+        {
             answer = peers::telegram(None, &mut self.dice);
             answer.meaning = None;
             return Ok(answer);
         }
         if answer.is_taken {
             self.unacknowledged = true;
-            self.accepted_at = Some(self.now);
-            self.overflow = message.left > 0;
+            self.leaves_some = message.left > 0;
         }
         Ok(answer)
     }
@@ -498,23 +573,33 @@ impl<'c> World<'c> {
     /// Cuts an answer into pieces and sends them on their way.
     fn deliver(&mut self, connection: Connection, answer: Answer, fault: Option<Fault>) {
         let mut delay = self.dice.between(1, 80);
-        let Answer { bytes, mut meaning, .. } = answer;
+        let Answer {
+            bytes, mut meaning, ..
+        } = answer;
         let length = u64::try_from(bytes.len()).expect("small");
         let (kept, end) = match fault {
             Some(Fault::Silent) => return,
             Some(Fault::Stall | Fault::Lost) => (self.dice.below(length), None),
             Some(Fault::Reset) => (self.dice.below(length), Some(Closed::Reset)),
+            // Without a length, an end in good order would be the end of a whole answer.
+            Some(Fault::Cut) if answer.ends => (self.dice.below(length), Some(Closed::Reset)),
             Some(Fault::Cut) => (self.dice.below(length), Some(Closed::ByPeer)),
             _ => (length, answer.ends.then_some(Closed::ByPeer)),
         };
         let pieces = self.dice.between(1, 4);
-        let mut rest = bytes.get(..usize::try_from(kept).expect("small")).unwrap_or_default();
+        let mut rest = bytes
+            .get(..usize::try_from(kept).expect("small"))
+            .unwrap_or_default();
         for piece in 0..pieces {
             let is_last = piece + 1 == pieces;
             let cut = if is_last { rest.len() } else { rest.len() / 2 };
             let (first, after) = rest.split_at(cut);
             rest = after;
-            let meaning = if is_last && kept == length && !answer.ends { meaning.take() } else { None };
+            let meaning = if is_last && kept == length && !answer.ends {
+                meaning.take()
+            } else {
+                None
+            };
             if !first.is_empty() {
                 self.plan(delay, Event::Bytes(connection, first.to_vec(), meaning));
             }
@@ -531,7 +616,7 @@ impl<'c> World<'c> {
 }
 
 /// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
-fn wish_of(output: Output<'_>, hash: &mut u64, _steps: bool) -> Result<Option<Wish>, String> {
+fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
     let fold = |bytes: &[u8], hash: &mut u64| {
         for byte in bytes {
             *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -568,7 +653,11 @@ fn times_removed(text: &str) -> Vec<u8> {
     let mut after_until = 0;
     let mut kept = Vec::new();
     for word in words {
-        after_until = if word == "until" { 2 } else { 0_i32.max(after_until - 1) };
+        after_until = if word == "until" {
+            2
+        } else {
+            0_i32.max(after_until - 1)
+        };
         let is_length = word.parse::<u32>().is_ok();
         if !word.starts_with("ts=") && (word == "until" || after_until == 0) && !is_length {
             kept.extend_from_slice(word.as_bytes());

@@ -39,10 +39,6 @@ pub struct Options {
     pub muted: bool,
     /// Whether the wall clock steps.
     pub wall_steps: bool,
-    /// Whether the whole process stands still at times.
-    pub pauses: bool,
-    /// Whether a crowd of subjects larger than the table comes at times.
-    pub crowds: bool,
     /// The faults of each peer, by place: orchestrator, engine, Telegram, dependencies, DNS.
     pub faults: [Vec<Fault>; 5],
     /// Mean time of fair weather at one peer, milliseconds.
@@ -78,8 +74,6 @@ impl Options {
             names: dice.chance(40),
             muted: dice.chance(15),
             wall_steps: dice.chance(50),
-            pauses: dice.chance(40),
-            crowds: dice.chance(10),
             faults,
             calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
             storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
@@ -99,11 +93,17 @@ impl Options {
             ("TELEGRAM_TOKEN", TOKEN.to_owned()),
             ("TELEGRAM_CHAT_ID", CHAT.to_owned()),
             ("TELEGRAM_API_URL", "http://127.0.0.1:8443".to_owned()),
-            ("ORCH_URL", format!("http://{}:8500/metrics?key={SECRET}", host("orch"))),
+            (
+                "ORCH_URL",
+                format!("http://{}:8500/metrics?key={SECRET}", host("orch")),
+            ),
             ("INTERVAL", format!("{}ms", self.interval_ms)),
             ("RAISE_TICKS", self.raise_ticks.to_string()),
             ("CLEAR_TICKS", self.clear_ticks.to_string()),
-            ("COOLDOWN", self.cooldown_ms.map_or("off".to_owned(), |ms| format!("{ms}ms"))),
+            (
+                "COOLDOWN",
+                self.cooldown_ms.map_or("off".to_owned(), |ms| format!("{ms}ms")),
+            ),
             ("FLAP_CHANGES", self.flap_changes.to_string()),
             ("FLAP_WINDOW", format!("{}ms", self.flap_window_ms)),
             ("STAGE_STUCK_AFTER", "2h".to_owned()),
@@ -111,12 +111,18 @@ impl Options {
             ("COST_DAILY_MAX", "10".to_owned()),
             ("AGENT_STALL_AFTER", "off".to_owned()),
             ("ORCH_STALE_AFTER", "off".to_owned()),
-            ("RULE_FAILED_JOBS", "queue.failed > 0".to_owned()),
-            ("RULE_CROWD", "crowd[].bad == true by id".to_owned()),
             ("MEM_AVAILABLE_MIN", "5%".to_owned()),
             ("FD_MAX", "off".to_owned()),
             ("DISK_CEILING", "97".to_owned()),
-            ("DOCKER_HOST", if self.docker { "unix:///run/engine.sock" } else { "off" }.to_owned()),
+            (
+                "DOCKER_HOST",
+                if self.docker {
+                    "unix:///run/engine.sock"
+                } else {
+                    "off"
+                }
+                .to_owned(),
+            ),
             ("NAME", "host-<1>&co".to_owned()),
         ];
         if self.docker {
@@ -125,13 +131,19 @@ impl Options {
         if self.muted {
             pairs.push(("MUTE", "dep_down:d0".to_owned()));
         }
-        let mut pairs: Vec<(String, String)> =
-            pairs.into_iter().map(|(name, value)| (format!("WATCHDOG_{name}"), value)).collect();
+        let mut pairs: Vec<(String, String)> = pairs
+            .into_iter()
+            .map(|(name, value)| (format!("WATCHDOG_{name}"), value))
+            .collect();
         for place in 0..self.dependencies {
             let value = if place + 1 == self.dependencies {
                 format!("tcp://{}:{}", host("dep"), 7000 + place)
             } else {
-                format!("http://{}:{}/health?key={SECRET} latency=2s", host("dep"), 7000 + place)
+                format!(
+                    "http://{}:{}/health?key={SECRET} latency=2s",
+                    host("dep"),
+                    7000 + place
+                )
             };
             pairs.push((format!("WATCHDOG_DEP_D{place}"), value));
         }

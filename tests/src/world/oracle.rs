@@ -30,7 +30,6 @@ pub struct Oracle {
     foretold: BTreeMap<String, String>,
     expected: Vec<(String, Vec<String>)>,
     sent: Vec<String>,
-    left: usize,
     active: usize,
     /// Lines about signals in accepted messages.
     pub told: u64,
@@ -40,7 +39,7 @@ impl Oracle {
     /// Knows the signals of the configuration.
     pub fn new(options: &Options) -> Self {
         let mut signals = BTreeMap::new();
-        let mut ids: Vec<String> = ["orch_down", "queue_old", "queue_stalled", "cost_over", "failed_jobs", "mem_low"]
+        let mut ids: Vec<String> = ["orch_down", "queue_old", "queue_stalled", "cost_over", "mem_low"]
             .map(str::to_owned)
             .into();
         ids.extend(["build", "te<s>t & co"].map(|stage| format!("stage_stuck:{stage}")));
@@ -64,7 +63,6 @@ impl Oracle {
             foretold: BTreeMap::new(),
             expected: Vec::new(),
             sent: Vec::new(),
-            left: 0,
             active: 0,
             told: 0,
         }
@@ -72,19 +70,31 @@ impl Oracle {
 
     /// A tick ended: foretells its events.
     pub fn tick(&mut self, seen: &Seen, now: u64) {
-        let orchestrator = if seen.envelope.is_some() { Look::Clear } else { Look::Active };
+        let orchestrator = if seen.envelope.is_some() {
+            Look::Clear
+        } else {
+            Look::Active
+        };
         self.look("orch_down", orchestrator, now);
         let firing = self.signals["orch_down"].firing_after(self.foretold.get("orch_down"));
         match orchestrator {
             Look::Active => self.holding = true,
             _ if self.holding && !firing => {
                 self.holding = false;
-                let children = self.signals.values_mut().filter(|signal| is_of_envelope(&signal.id));
+                let children = self
+                    .signals
+                    .values_mut()
+                    .filter(|signal| is_of_envelope(&signal.id));
                 children.for_each(Signal::restart_counts);
             }
             _ => {}
         }
-        let ids: Vec<String> = self.signals.values().filter(|one| one.exact).map(|one| one.id.clone()).collect();
+        let ids: Vec<String> = self
+            .signals
+            .values()
+            .filter(|one| one.exact)
+            .map(|one| one.id.clone())
+            .collect();
         for id in ids.iter().filter(|id| *id != "orch_down") {
             let look = self.look_at(id, seen);
             self.look(id, look, now);
@@ -142,7 +152,10 @@ impl Oracle {
         };
         let id = field("signal").to_owned();
         let options = &self.options;
-        let signal = self.signals.entry(id.clone()).or_insert_with(|| Signal::new(&id, false, options));
+        let signal = self
+            .signals
+            .entry(id.clone())
+            .or_insert_with(|| Signal::new(&id, false, options));
         if signal.exact {
             let foretold = self.foretold.remove(&id);
             if foretold.as_deref() != Some(&event) {
@@ -174,7 +187,11 @@ impl Oracle {
             .map(|(signal, lines)| {
                 let (kind, subject) = signal.id.split_once(':').unwrap_or((&signal.id, ""));
                 let rank = lines.last().map_or(9, |line| Signal::rank(line));
-                ((rank, !signal.critical, kind.to_owned(), subject.to_owned()), signal.id.clone(), lines)
+                (
+                    (rank, !signal.critical, kind.to_owned(), subject.to_owned()),
+                    signal.id.clone(),
+                    lines,
+                )
             })
             .collect();
         all.sort();
@@ -192,7 +209,11 @@ impl Oracle {
         if text.len() > 4096 {
             return Err(format!("a message of {} bytes", text.len()));
         }
-        let shown = if is_html { html::plain(text)? } else { text.to_owned() };
+        let shown = if is_html {
+            html::plain(text)?
+        } else {
+            text.to_owned()
+        };
         let mut lines = shown.lines();
         if lines.next() != Some("host-<1>&co") {
             return Err(format!("a message does not begin with the name: {shown}"));
@@ -211,7 +232,10 @@ impl Oracle {
                 if active != self.active.to_string() {
                     return Err(format!("says {active} are active, and {} are", self.active));
                 }
-            } else if !["sources: ", "What was reported", "The group"].iter().any(|start| line.starts_with(start)) {
+            } else if !["sources: ", "What was reported", "The group"]
+                .iter()
+                .any(|start| line.starts_with(start))
+            {
                 said.push(line);
             }
         }
@@ -227,7 +251,9 @@ impl Oracle {
             for expected in lines {
                 let line = said.next().ok_or_else(|| format!("lacks {expected:?}"))?;
                 let (start, end) = expected.split_once('\u{0}').unwrap_or((expected, ""));
-                let whole = ["RESOLVED", "FLAPPING", "clear, after"].iter().any(|part| expected.contains(part));
+                let whole = ["RESOLVED", "FLAPPING", "clear, after"]
+                    .iter()
+                    .any(|part| expected.contains(part));
                 if !line.starts_with(start) || !line.ends_with(end) || (whole && *line != expected) {
                     return Err(format!("says {line:?}, foretold was {expected:?}"));
                 }
@@ -249,7 +275,9 @@ impl Oracle {
     /// The exchange ended; the machine knows whether its message was taken.
     pub fn ended(&mut self, accepted: bool, now: u64) {
         self.told += if accepted { self.sent.len() as u64 } else { 0 };
-        self.signals.values_mut().for_each(|signal| signal.sent(accepted, now));
+        self.signals
+            .values_mut()
+            .for_each(|signal| signal.sent(accepted, now));
     }
 
     /// Tells a signal for which something has been left to tell for longer than `bound_ms`.
@@ -285,7 +313,7 @@ impl Signal {
 
 fn is_of_envelope(id: &str) -> bool {
     let kind = id.split(':').next().unwrap_or(id);
-    matches!(kind, "queue_old" | "queue_stalled" | "cost_over" | "failed_jobs" | "stage_stuck" | "crowd")
+    matches!(kind, "queue_old" | "queue_stalled" | "cost_over" | "stage_stuck")
 }
 
 /// A message as a reader sees it.

@@ -43,7 +43,10 @@ impl Answer {
         let framed = match framing {
             0 => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
             1 if !body.is_empty() => {
-                format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+                format!(
+                    "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                    body.len()
+                )
             }
             _ => format!("Connection: close\r\n\r\n{body}"),
         };
@@ -85,29 +88,45 @@ impl Things {
             self.troubles ^= 1 << dice.below(7);
         }
         let draws = [Some(2), Some(6), Some(50), None];
-        let low = if self.troubles & 64 != 0 { dice.pick(&draws) } else { Some(50) };
+        let low = if self.troubles & 64 != 0 {
+            dice.pick(&draws)
+        } else {
+            Some(50)
+        };
         self.memory = if self.healed { Some(50) } else { low };
     }
 
     fn trouble(&self, bit: u32) -> Look {
-        if self.troubles & (1 << bit) != 0 { Look::Active } else { Look::Clear }
+        if self.troubles & (1 << bit) != 0 {
+            Look::Active
+        } else {
+            Look::Clear
+        }
     }
 
     /// The orchestrator's answer.
     pub fn envelope(&self, fault: Option<Fault>, dice: &mut Dice) -> Answer {
-        let value = |bit: u32, bad: f64| if self.trouble(bit) == Look::Active { bad } else { 1.0 };
+        let value = |bit: u32, bad: f64| {
+            if self.trouble(bit) == Look::Active {
+                bad
+            } else {
+                1.0
+            }
+        };
         let is_there = dice.chance(90);
         let mut stages = vec![json!({"stage": "te<s>t & co", "count": 1, "oldest_age_s": value(5, 9000.0)})];
         if is_there {
             stages.push(json!({"stage": "build", "count": 1, "oldest_age_s": value(0, 8000.0)}));
         }
         let mut looks: BTreeMap<String, Look> = BTreeMap::new();
-        looks.insert("stage_stuck:build".to_owned(), if is_there { self.trouble(0) } else { Look::Clear });
+        looks.insert(
+            "stage_stuck:build".to_owned(),
+            if is_there { self.trouble(0) } else { Look::Clear },
+        );
         looks.insert("stage_stuck:te<s>t & co".to_owned(), self.trouble(5));
         looks.insert("queue_old".to_owned(), self.trouble(1));
         looks.insert("queue_stalled".to_owned(), self.trouble(2));
         looks.insert("cost_over".to_owned(), self.trouble(3));
-        looks.insert("failed_jobs".to_owned(), self.trouble(4));
         let body = json!({
             "schema_version": 1, "stages": stages, "cost": {"today_usd": value(3, 11.0)},
             "queue": {"depth": 3, "running": if self.trouble(2) == Look::Active { 0 } else { 2 },
@@ -153,7 +172,12 @@ fn served(body: &str, meaning: Meaning, fault: Option<Fault>, dice: &mut Dice) -
         Some(Fault::Page) => Answer::new("200 OK", "<html>no</html>", None, dice),
         Some(Fault::Garbage) => {
             let bytes = b"\x16\x03\x01 no HTTP\r\n\r\n".to_vec();
-            Answer { bytes, meaning: None, ends: true, is_taken: false }
+            Answer {
+                bytes,
+                meaning: None,
+                ends: true,
+                is_taken: false,
+            }
         }
         _ => Answer::new("200 OK", body, Some(meaning), dice),
     }
@@ -171,14 +195,26 @@ pub fn telegram(fault: Option<Fault>, dice: &mut Dice) -> Answer {
             if let Some(wait) = wait {
                 body["parameters"] = json!({"retry_after": wait});
             }
-            Answer::new("429 Too Many Requests", &body.to_string(), Some(Meaning::Flood(wait.unwrap_or(0))), dice)
+            Answer::new(
+                "429 Too Many Requests",
+                &body.to_string(),
+                Some(Meaning::Flood(wait.unwrap_or(0))),
+                dice,
+            )
         }
         Some(Fault::Bad(why)) => refused(400, why, dice),
         Some(Fault::Unauthorized) => refused(401, "Unauthorized", dice),
         Some(Fault::Forbidden) => refused(403, "Forbidden: bot was kicked", dice),
         // These are cut or lost on their way; some time the message itself has arrived.
-        Some(Fault::Silent | Fault::Stall | Fault::Reset | Fault::Cut | Fault::Lost) | None | Some(Fault::Slow) => {
-            let mut answer = served(r#"{"ok":true,"result":{"message_id":1}}"#, Meaning::Taken, None, dice);
+        Some(Fault::Silent | Fault::Stall | Fault::Reset | Fault::Cut | Fault::Lost)
+        | None
+        | Some(Fault::Slow) => {
+            let mut answer = served(
+                r#"{"ok":true,"result":{"message_id":1}}"#,
+                Meaning::Taken,
+                None,
+                dice,
+            );
             answer.is_taken = true;
             answer
         }
@@ -191,8 +227,15 @@ pub fn telegram(fault: Option<Fault>, dice: &mut Dice) -> Answer {
 /// # Errors
 /// The question is malformed.
 pub fn resolve(query: &[u8], fault: Option<Fault>) -> Result<Option<Vec<u8>>, String> {
-    let question = query.get(12..).filter(|rest| rest.len() > 5).ok_or("a short question")?;
-    let end = question.iter().position(|byte| *byte == 0).ok_or("a name without its end")? + 5;
+    let question = query
+        .get(12..)
+        .filter(|rest| rest.len() > 5)
+        .ok_or("a short question")?;
+    let end = question
+        .iter()
+        .position(|byte| *byte == 0)
+        .ok_or("a name without its end")?
+        + 5;
     let question = question.get(..end).ok_or("a cut question")?;
     let is_v4 = question[end - 4..end - 2] == [0, 1];
     let flags: [u8; 2] = match fault {

@@ -39,7 +39,11 @@ pub fn parse(bytes: &[u8]) -> Result<Request<'_>, String> {
             _ => {}
         }
     }
-    let right_length = if method == "POST" { length == Some(body.len()) } else { length.is_none() && body.is_empty() };
+    let right_length = if method == "POST" {
+        length == Some(body.len())
+    } else {
+        length.is_none() && body.is_empty()
+    };
     if hosts != 1 || !right_length {
         return Err("hosts or length are wrong".to_owned());
     }

@@ -141,7 +141,11 @@ impl Signal {
             self.streak_since = now;
         }
         self.streak += 1;
-        let needed = if self.firing { options.clear_ticks } else { options.raise_ticks };
+        let needed = if self.firing {
+            options.clear_ticks
+        } else {
+            options.raise_ticks
+        };
         if self.streak < needed {
             return self.unchanged(Look::Unknown, still, now, options);
         }
@@ -206,8 +210,14 @@ impl Signal {
             "resolved" if self.firing => self.end(now),
             "flapping" if !self.flapping => {
                 self.flapping = true;
-                self.flap_changes = rest.parse().map_err(|_| format!("{event}: no number of changes"))?;
-                if self.firing { self.end(now) } else { self.begin(now) }
+                self.flap_changes = rest
+                    .parse()
+                    .map_err(|_| format!("{event}: no number of changes"))?;
+                if self.firing {
+                    self.end(now)
+                } else {
+                    self.begin(now)
+                }
             }
             "stable" if self.flapping && (rest == "firing") == self.firing => self.flapping = false,
             "still" if self.firing && !self.flapping => {
@@ -223,7 +233,10 @@ impl Signal {
 
     fn begin(&mut self, now: u64) {
         self.firing = true;
-        self.incidents.push(Incident { began: now, ended: None });
+        self.incidents.push(Incident {
+            began: now,
+            ended: None,
+        });
     }
 
     fn end(&mut self, now: u64) {
@@ -239,7 +252,11 @@ impl Signal {
 
     /// People get no line for the end of a cost.
     fn forgo_cost(&mut self) {
-        let over = self.told > 0 && self.incidents.get(self.told - 1).is_some_and(|told| told.ended.is_some());
+        let over = self.told > 0
+            && self
+                .incidents
+                .get(self.told - 1)
+                .is_some_and(|told| told.ended.is_some());
         if self.id == "cost_over" && self.belief == Belief::Firing && over {
             self.belief = Belief::Clear;
         }
@@ -261,13 +278,21 @@ impl Signal {
             }
             _ if self.flapping => {
                 let window = Millis::from_millis(options.flap_window_ms);
-                return vec![format!("🟠 FLAPPING {id}: {} changes in {window}", self.flap_changes)];
+                return vec![format!(
+                    "🟠 FLAPPING {id}: {} changes in {window}",
+                    self.flap_changes
+                )];
             }
             Belief::Firing if self.firing && self.told == self.incidents.len() => {
                 // The reason stands between; what follows it is looked for at the line's end.
                 return self
                     .reminder
-                    .map(|lasted| format!("{bad} STILL FIRING {id}: \u{0}, for {}", Millis::from_millis(lasted)))
+                    .map(|lasted| {
+                        format!(
+                            "{bad} STILL FIRING {id}: \u{0}, for {}",
+                            Millis::from_millis(lasted)
+                        )
+                    })
                     .into_iter()
                     .collect();
             }
@@ -280,24 +305,46 @@ impl Signal {
         let id = &self.id;
         let mut lines = Vec::new();
         if self.belief == Belief::Firing
-            && let Some(Incident { began, ended: Some(ended) }) = self.incidents.get(self.told - 1)
+            && let Some(Incident {
+                began,
+                ended: Some(ended),
+            }) = self.incidents.get(self.told - 1)
         {
-            lines.push(format!("🟢 RESOLVED {id}: after {}", Millis::from_millis(ended - began)));
+            lines.push(format!(
+                "🟢 RESOLVED {id}: after {}",
+                Millis::from_millis(ended - began)
+            ));
         }
         let missed = self.incidents.get(self.told..).unwrap_or_default();
-        let over: Vec<_> = missed.iter().filter_map(|one| Some((one.began, one.ended?))).collect();
+        let over: Vec<_> = missed
+            .iter()
+            .filter_map(|one| Some((one.began, one.ended?)))
+            .collect();
         if let Some((began, ended)) = over.last() {
-            let times = if over.len() > 1 { format!("{} times, last ", over.len()) } else { String::new() };
-            let was = if id.contains("_down") { "was down" } else { "was active" };
+            let times = if over.len() > 1 {
+                format!("{} times, last ", over.len())
+            } else {
+                String::new()
+            };
+            let was = if id.contains("_down") {
+                "was down"
+            } else {
+                "was active"
+            };
             let lasted = Millis::from_millis(ended - began);
             let until = clock(wall_ms, now - ended);
-            lines.push(format!("🟢 RESOLVED {id}: {times}{was} {lasted} until {until}, told late"));
+            lines.push(format!(
+                "🟢 RESOLVED {id}: {times}{was} {lasted} until {until}, told late"
+            ));
         }
         if self.firing {
             let (checks, within) = self.checks;
             lines.push(match checks {
                 2.. if self.exact => {
-                    format!("{bad} FIRING {id}: \u{0} ({checks} checks in {})", Millis::from_millis(within))
+                    format!(
+                        "{bad} FIRING {id}: \u{0} ({checks} checks in {})",
+                        Millis::from_millis(within)
+                    )
                 }
                 _ => format!("{bad} FIRING {id}: "),
             });
@@ -330,10 +377,18 @@ impl Signal {
 
     /// Where its lines stand in a message.
     pub fn rank(line: &str) -> u8 {
-        const RANKS: [(&str, u8); 5] =
-            [("STILL FIRING ", 1), ("FIRING ", 0), ("RESOLVED ", 2), ("FLAPPING ", 3), ("STABLE ", 4)];
+        const RANKS: [(&str, u8); 5] = [
+            ("STILL FIRING ", 1),
+            ("FIRING ", 0),
+            ("RESOLVED ", 2),
+            ("FLAPPING ", 3),
+            ("STABLE ", 4),
+        ];
         let verb = line.split_once(' ').map_or("", |(_, rest)| rest);
-        RANKS.iter().find(|(name, _)| verb.starts_with(name)).map_or(9, |(_, rank)| *rank)
+        RANKS
+            .iter()
+            .find(|(name, _)| verb.starts_with(name))
+            .map_or(9, |(_, rank)| *rank)
     }
 }
 
@@ -341,7 +396,12 @@ impl Signal {
 fn clock(wall_ms: i64, ago_ms: u64) -> String {
     let at_ms = wall_ms - i64::try_from(ago_ms).unwrap_or(i64::MAX);
     let at = u64::try_from(at_ms.div_euclid(1000)).unwrap_or(0);
-    let text = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(at)).to_string();
-    let date = if ago_ms >= 86_400_000 { format!("{} ", &text[..10]) } else { String::new() };
+    let text = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(at))
+        .to_string();
+    let date = if ago_ms >= 86_400_000 {
+        format!("{} ", &text[..10])
+    } else {
+        String::new()
+    };
     format!("{date}{}Z", &text[11..16])
 }

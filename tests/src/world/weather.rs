@@ -118,7 +118,14 @@ pub struct Weather {
 impl Weather {
     /// Fair weather that may turn.
     pub const fn new(possible: Vec<Fault>, calm_ms: u64, storm_ms: u64) -> Self {
-        Self { possible, now: None, until: 0, calm_ms, storm_ms, fair_since: 0 }
+        Self {
+            possible,
+            now: None,
+            until: 0,
+            calm_ms,
+            storm_ms,
+            fair_since: 0,
+        }
     }
 
     /// No faults from now on.
