@@ -499,7 +499,6 @@ pub(super) const NOT_YET_ACTIVE: &[&str] = &[
     "WATCHDOG_HEARTBEAT_URL",
     "WATCHDOG_ALERTMANAGER_URL",
     "WATCHDOG_TELEGRAM_PROXY",
-    "WATCHDOG_RULE_<NAME>",
     "cert",
 ];
 
