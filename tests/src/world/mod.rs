@@ -467,8 +467,8 @@ impl<'c> World<'c> {
         match text {
             Some(text) => {
                 let cut = usize::try_from(self.dice.below(text.len() as u64)).expect("an index");
-                self.handle(Input::FilePart(file, text[..cut].as_bytes()))?;
-                self.handle(Input::FilePart(file, text[cut..].as_bytes()))?;
+                self.handle(Input::FilePart(file, &text.as_bytes()[..cut]))?;
+                self.handle(Input::FilePart(file, &text.as_bytes()[cut..]))?;
                 self.handle(Input::FileEnd(file, Ok(())))
             }
             None => self.handle(Input::FileEnd(file, Err(FileFault::NotFound))),
