@@ -3,7 +3,7 @@
 //! A `Config` that exists is right: every value is in its range. [`parse`] knows every name, default, unit and range, in
 //! one place; a faulty value is told and its default serves (CONTRACTS 2). Nothing here reads an environment or a file.
 //! Values start out as [`Config::EMPTY`], all zero bits, so that a static one costs no bytes in the binary.
-//! Fuzz target: `config`.
+//!
 
 mod address;
 mod dependency;
