@@ -175,7 +175,8 @@ impl Orchestrator {
     }
 
     fn check(&self, read: Result<(), Fault>) -> Result<(), EnvelopeFault> {
-        if self.envelope.values.other_than_object {
+        // The nesting is the better reason of the two: what is that deep was not written by an orchestrator at all.
+        if self.envelope.values.other_than_object && read != Err(Fault::TooDeep) {
             return Err(EnvelopeFault::OtherThanObject);
         }
         read.map_err(EnvelopeFault::from)
