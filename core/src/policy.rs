@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::decide::{Policy, Raise};
+use crate::rule;
 use crate::signal::Kind;
 use crate::text::Subject;
 
@@ -60,6 +61,14 @@ fn raise(config: &Config, kind: Kind, subject: &Subject) -> Raise {
                 .iter()
                 .find(|dependency| dependency.name.as_str() == subject.as_str());
             Raise::Ticks(named.map_or(config.raise_ticks, |dependency| dependency.ticks))
+        }
+        Kind::Rule(number) => {
+            let rule = config.rules.get(usize::from(number));
+            match rule.and_then(|rule| rule.raise) {
+                Some(rule::Raise::Ticks(ticks)) => Raise::Ticks(ticks),
+                Some(rule::Raise::For(span)) => Raise::For(span),
+                None => Raise::Ticks(config.raise_ticks),
+            }
         }
         _ => Raise::Ticks(config.raise_ticks),
     }

@@ -60,6 +60,21 @@ pub enum Op {
     NotEqual,
 }
 
+impl Op {
+    /// Tells how it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        }
+    }
+}
+
 /// The value of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
@@ -93,6 +108,8 @@ pub enum Scalar<'a> {
     Null,
     /// A string.
     Text(&'a str),
+    /// An array or an object, which is not null, and that is all that can be asked of it.
+    Container,
 }
 
 impl Rule {

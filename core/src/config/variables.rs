@@ -504,7 +504,6 @@ pub(super) const NOT_YET_ACTIVE: &[&str] = &[
     "WATCHDOG_LISTEN",
     "WATCHDOG_ALERTMANAGER_URL",
     "WATCHDOG_TELEGRAM_PROXY",
-    "WATCHDOG_RULE_<NAME>",
     "cert",
 ];
 

@@ -87,6 +87,8 @@ pub struct Step {
     ///
     /// It concerns one element alone if the path to it goes through an array.
     pub replaced: Patterns,
+    /// Patterns that match down to the object, or to the elements of the array, that begins or ends with this event.
+    pub inside: Patterns,
 }
 
 /// One level of nesting.
@@ -191,7 +193,12 @@ impl Matcher {
             Some(_) => (self.at_key, self.at_key),
         };
         let matched = down_to.filter(|pattern| segment(pattern, self.depth).is_none());
-        (down_to, Step { matched, replaced })
+        let step = Step {
+            matched,
+            replaced,
+            inside: Patterns::NONE,
+        };
+        (down_to, step)
     }
 
     fn enter<'p>(
@@ -215,15 +222,17 @@ impl Matcher {
             };
             self.depth = self.depth.saturating_add(1);
         }
-        step
+        Step { inside, ..step }
     }
 
     fn leave(&mut self) -> Step {
-        let matched = self.innermost().map_or(Patterns::NONE, |level| level.matched);
+        let left = self.innermost().map(|level| (level.matched, level.inside));
+        let (matched, inside) = left.unwrap_or_default();
         self.depth = self.depth.saturating_sub(1);
         Step {
             matched,
             replaced: Patterns::NONE,
+            inside,
         }
     }
 }
@@ -264,7 +273,7 @@ mod tests {
                 Event::ArrayEnd => ']',
                 _ => '.',
             };
-            if step != Step::default() {
+            if !step.matched.is_empty() || !step.replaced.is_empty() {
                 steps.push((sign, step.matched.collect(), step.replaced.collect()));
             }
         };

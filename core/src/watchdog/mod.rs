@@ -26,7 +26,7 @@ use crate::net::{Connection, HostFile, Input, Output};
 use crate::probe::dependency::Dependency;
 use crate::probe::docker::{self, Docker};
 use crate::probe::host::Host;
-use crate::probe::orchestrator::Orchestrator;
+use crate::probe::orchestrator::{Orchestrator, Rules};
 use crate::random::Random;
 use crate::signal::{Kind, SignalId};
 use crate::table::Table;
@@ -62,6 +62,7 @@ pub struct Watchdog<'c> {
     table: Table,
     links: Links,
     orchestrator: Orchestrator,
+    rules: Rules,
     docker: Docker,
     host: Host,
     dependencies: [Dependency; DEPENDENCIES_MAX],
@@ -89,6 +90,7 @@ impl<'c> Watchdog<'c> {
             table: Table::new(),
             links: Links::new(),
             orchestrator: Orchestrator::new(),
+            rules: Rules::new(),
             docker: Docker::new(),
             host: Host::new(),
             dependencies: [const { Dependency::new() }; DEPENDENCIES_MAX],
@@ -165,7 +167,17 @@ impl<'c> Watchdog<'c> {
         register(host.fd_max.is_some(), Kind::FdHigh);
         register(true, Kind::HostProbeStuck);
         register(true, Kind::TableFull);
+        self.register_rules(now, config);
         self.register_subjects(now, config);
+    }
+
+    /// A rule without `by` is one signal; the subjects of the others are found by looking.
+    fn register_rules(&mut self, now: Instant, config: &Config) {
+        for (number, rule) in (0_u8..).zip(&config.rules) {
+            if rule.by.is_none() && config.orchestrator.url.is_some() {
+                self.table.register(SignalId::of(Kind::Rule(number)), now);
+            }
+        }
     }
 
     fn register_subjects(&mut self, now: Instant, config: &Config) {
@@ -264,6 +276,7 @@ impl<'c> Watchdog<'c> {
             links,
             table,
             orchestrator,
+            rules,
             docker,
             dependencies,
             telegram,
@@ -276,7 +289,9 @@ impl<'c> Watchdog<'c> {
         };
         let mut enough = false;
         exchange.received(connection, bytes, now, &mut |piece| match (owner, piece) {
-            (Owner::Orchestrator, piece) => enough |= probing.envelope(piece, orchestrator, config, table),
+            (Owner::Orchestrator, piece) => {
+                enough |= probing.envelope(piece, orchestrator, rules, config, table);
+            }
             (Owner::Engine | Owner::EngineEvents, piece) => {
                 enough |= probing.engine(owner, piece, docker, config, now);
             }

@@ -6,7 +6,7 @@ use crate::net::{HostFile, Level};
 use crate::probe::dependency::{Appetite, Dependency};
 use crate::probe::docker::{self, Docker};
 use crate::probe::host::Want;
-use crate::probe::orchestrator::Orchestrator;
+use crate::probe::orchestrator::{Orchestrator, Rules};
 use crate::signal::{Kind, Observation, Source};
 use crate::table::Table;
 use crate::text::{self, Detail, Subject};
@@ -143,6 +143,7 @@ impl Probing {
         &mut self,
         piece: Piece<'_>,
         orchestrator: &mut Orchestrator,
+        rules: &mut Rules,
         config: &Config,
         table: &mut Table,
     ) -> bool {
@@ -152,7 +153,9 @@ impl Probing {
                 !is_success(head.status)
             }
             Piece::Body(bytes) => orchestrator
-                .feed(bytes, &config.orchestrator, table, &mut |_| {})
+                .feed(bytes, &config.orchestrator, table, &mut |event, table| {
+                    rules.take(event, &config.rules, table);
+                })
                 .is_err(),
         }
     }
@@ -247,6 +250,7 @@ impl Watchdog<'_> {
             .start(Owner::Orchestrator, now, deadline, Task::Request)
         {
             self.orchestrator.begin();
+            self.rules.begin(&config.rules);
         }
         for (place, dependency) in config.dependencies.iter().enumerate() {
             let Some(state) = self.dependencies.get_mut(place) else {
@@ -320,6 +324,7 @@ impl Watchdog<'_> {
                 .finish(now, &config.orchestrator, &mut self.table)
             {
                 Ok(summary) => {
+                    self.rules.finish(&config.rules, &mut self.table);
                     if let Some(newer) = summary.newer_schema {
                         let wall = self.wall(now);
                         self.notes.log(wall, Level::Warn, "schema_version", |line| {

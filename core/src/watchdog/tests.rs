@@ -337,6 +337,43 @@ fn the_token_is_in_no_log_line() {
     });
 }
 
+/// Rules fire under their own names, after their own ticks or time, one for each subject.
+#[test]
+fn rules_fire_under_their_own_names() {
+    with_room(|| {
+        let mut world = World::new(&[
+            ("WATCHDOG_RULE_FAILED_JOBS", "queue.failed > 0 for 2"),
+            (
+                "WATCHDOG_RULE_OLD_STAGE",
+                "stages[].oldest_age_s >= 1800 for 1m by stage",
+            ),
+        ]);
+        world.pass(60);
+        world.orchestrator = http(
+            "200 OK",
+            r#"{"queue":{"failed":3},"stages":[{"oldest_age_s":2000,"stage":"build"},{"stage":"test","oldest_age_s":1}]}"#,
+        );
+        world.pass(30);
+        let texts = world.texts();
+        assert!(
+            texts[1].contains("🟡 FIRING failed_jobs: queue.failed is 3 (&gt; 0) (2 checks in 30s)\n"),
+            "{texts:?}"
+        );
+        world.pass(60);
+        let texts = world.texts();
+        assert!(
+            texts[2].contains("🟡 FIRING old_stage:build: stages[].oldest_age_s is 2000 (&gt;= 1800)"),
+            "{texts:?}"
+        );
+        world.orchestrator = http("200 OK", r#"{"queue":{"failed":0},"stages":[]}"#);
+        world.pass(60);
+        let all = world.texts().join("\n");
+        assert!(all.contains("🟢 RESOLVED failed_jobs: after "), "{all}");
+        assert!(all.contains("🟢 RESOLVED old_stage:build: after "), "{all}");
+        assert!(!all.contains("old_stage:test"), "{all}");
+    });
+}
+
 /// Spurious calls are no-ops: without an input and without time passing there is nothing to wish.
 #[test]
 fn spurious_calls_change_nothing() {

@@ -394,7 +394,7 @@ fn above(span: Millis, limit: Millis) -> Observation {
     }
 }
 
-fn is_end(event: &Event<'_>) -> bool {
+pub(super) fn is_end(event: &Event<'_>) -> bool {
     matches!(event, Event::ObjectEnd | Event::ArrayEnd)
 }
 
@@ -420,7 +420,7 @@ fn text<'a>(event: &Event<'a>) -> Option<&'a str> {
 }
 
 /// Reads text or an integer; an empty text names nothing.
-fn name(event: &Event<'_>) -> Option<Subject> {
+pub(super) fn name(event: &Event<'_>) -> Option<Subject> {
     match event {
         Event::String(text) => Some(Text::subject(text)),
         Event::Number(number) => number.subject(),

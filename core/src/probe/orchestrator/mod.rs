@@ -12,6 +12,7 @@
 mod agents;
 mod envelope;
 mod figures;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use core::fmt;
 use self::agents::{Agents, Judgement, Tick};
 use self::envelope::{Bench, Envelope, List, Queue, needs_state, stage_age, unstage_agents};
 use self::figures::{Money, Plain};
+pub use self::rules::Rules;
 use crate::config;
 use crate::json::{Event, Fault, Reader};
 use crate::signal::{Kind, Observation, Source};
@@ -144,7 +146,7 @@ impl Orchestrator {
         self.agents.begin_list();
     }
 
-    /// Reads the next piece of the body, cut anywhere. Each event goes to `also` too, which is how rules read along.
+    /// Reads the next piece of the body, cut anywhere. Each event goes to `also` too, which is how [`Rules`] read along.
     ///
     /// # Errors
     /// Why the body is no envelope; the same again at every further call. The caller then calls
@@ -154,7 +156,7 @@ impl Orchestrator {
         bytes: &[u8],
         limits: &config::Orchestrator,
         table: &mut Table,
-        also: &mut impl FnMut(&Event<'_>),
+        also: &mut impl FnMut(&Event<'_>, &mut Table),
     ) -> Result<(), EnvelopeFault> {
         let Self {
             reader,
@@ -168,7 +170,7 @@ impl Orchestrator {
             table,
         };
         let read = reader.feed(bytes, &mut |event| {
-            also(&event);
+            also(&event, bench.table);
             envelope.take(&event, &mut bench);
         });
         self.check(read)

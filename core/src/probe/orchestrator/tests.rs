@@ -77,7 +77,7 @@ impl World {
         self.orchestrator.begin();
         for piece in body.chunks(self.piece.min(body.len().max(1))) {
             self.orchestrator
-                .feed(piece, &self.config.orchestrator, &mut self.table, &mut |_| {})?;
+                .feed(piece, &self.config.orchestrator, &mut self.table, &mut |_, _| {})?;
         }
         self.orchestrator
             .finish(self.now, &self.config.orchestrator, &mut self.table)
@@ -217,11 +217,11 @@ fn a_fault_lasts_until_the_next_body() {
         (b"{x", EnvelopeFault::NotJson(Fault::UnexpectedByte)),
     ] {
         orchestrator.begin();
-        assert_eq!(orchestrator.feed(body, limits, table, &mut |_| {}), Err(fault));
-        assert_eq!(orchestrator.feed(b"]", limits, table, &mut |_| {}), Err(fault));
+        assert_eq!(orchestrator.feed(body, limits, table, &mut |_, _| {}), Err(fault));
+        assert_eq!(orchestrator.feed(b"]", limits, table, &mut |_, _| {}), Err(fault));
         assert_eq!(orchestrator.finish(Instant::ZERO, limits, table), Err(fault));
         orchestrator.begin();
-        assert_eq!(orchestrator.feed(b"{}", limits, table, &mut |_| {}), Ok(()));
+        assert_eq!(orchestrator.feed(b"{}", limits, table, &mut |_, _| {}), Ok(()));
         assert!(orchestrator.finish(Instant::ZERO, limits, table).is_ok());
     }
 }
