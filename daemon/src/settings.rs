@@ -41,11 +41,8 @@ pub struct Settings {
 impl Settings {
     /// Reads the environment and the files that it names.
     pub fn read() -> Self {
-        let mut found: Vec<Found> = variables().map(resolve).collect();
-        // The environment has no order of its own; the same one each time makes the same log each time.
-        found.sort_by(|one, other| one.name.cmp(&other.name));
         Self {
-            found,
+            found: variables().map(resolve).collect(),
             host_name: sys::hostname().unwrap_or_default(),
             docker_socket_exists: fs::metadata(DOCKER_SOCKET).is_ok_and(|file| file.file_type().is_socket()),
         }
@@ -182,6 +179,17 @@ fn file_fault(error: &io::Error) -> FileFault {
         ErrorKind::PermissionDenied => FileFault::PermissionDenied,
         _ => FileFault::Os(error.raw_os_error().unwrap_or(libc::EIO)),
     }
+}
+
+/// Tells whether the environment gives Telegram's token or chat, good or not: somebody means it to be used.
+pub fn names_telegram() -> bool {
+    [
+        "WATCHDOG_TELEGRAM_TOKEN",
+        "WATCHDOG_TELEGRAM_TOKEN_FILE",
+        "WATCHDOG_TELEGRAM_CHAT_ID",
+    ]
+    .into_iter()
+    .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use watchdog_tests::harness::{SOON, wait};
+use watchdog_tests::harness::{SOON, Setup, wait};
 
 struct Demo {
     child: Child,
@@ -155,4 +155,40 @@ fn unknown_flags_are_refused() {
         .unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--help"));
+}
+
+fn watched(demo: &Demo) -> Setup {
+    Setup::quiet()
+        .ticks(2, 2)
+        .set("WATCHDOG_ORCH_URL", format!("http://{}/metrics", demo.address))
+}
+
+/// What the README promises a newcomer: the demo stops answering for a while, and the watchdog tells both ends of it.
+#[test]
+fn the_watchdog_sees_it_stop_and_return() {
+    let demo = Demo::start(&["--stop-after", "2s", "--for", "5s"]);
+    let watchdog = watched(&demo).start();
+    let firing = watchdog.wait_event("firing", "orch_down");
+    let resolved = watchdog.wait_event("resolved", "orch_down");
+    assert!(resolved.at > firing.at && resolved.at < watchdog.started + Duration::from_secs(60));
+}
+
+/// An agent that really does nothing is told from those that work, by the ticks of their processes.
+#[test]
+fn the_watchdog_sees_which_agent_stalls() {
+    let mut demo = Demo::start(&["--stall-agent-after", "8s"]);
+    let watchdog = watched(&demo).set("WATCHDOG_AGENT_STALL_AFTER", "4s").start();
+    let stalled = watchdog.wait_for("a stalled agent", SOON, |line| {
+        line.field("signal").starts_with("agent_stalled:")
+    });
+    let signal = stalled.field("signal").to_owned();
+    assert_eq!(demo.heard(), "broken: StallAgent");
+    demo.press("r");
+    watchdog.wait_event("resolved", &signal);
+    let told = watchdog
+        .lines()
+        .iter()
+        .filter(|line| line.field("event") == "firing")
+        .count();
+    assert_eq!(told, 1, "{}", watchdog.output());
 }

@@ -34,8 +34,8 @@ fn crowd(agents: usize) -> Answer {
 fn patient(orchestrator: &FakeOrchestrator) -> Setup {
     Setup::quiet()
         .orchestrator(orchestrator)
-        .set("WATCHDOG_INTERVAL", "4s")
-        .set("WATCHDOG_TIMEOUT", "4s")
+        .set("WATCHDOG_INTERVAL", "3s")
+        .set("WATCHDOG_TIMEOUT", "3s")
         .set("WATCHDOG_AGENT_ELAPSED_MAX", "1h")
         .ticks(1, 1)
 }

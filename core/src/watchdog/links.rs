@@ -132,9 +132,6 @@ impl Links {
 
     /// Learns the peers of the configuration.
     pub fn register(&mut self, config: &Config, seed: u64) {
-        for (slot, exchange) in self.exchanges.iter_mut().enumerate() {
-            exchange.set_slot(u8::try_from(slot).unwrap_or(u8::MAX));
-        }
         self.resolver
             .start(seed, config.nameserver.map(Into::into), RESOLVER);
         let fixed = [Owner::Orchestrator, Owner::Telegram, Owner::Heartbeat].into_iter();
@@ -173,6 +170,10 @@ impl Links {
 
     /// There is a place for each slot, and each owner has one.
     fn register_target(&mut self, owner: Owner, target: Target) {
+        // Exchanges of peers that are not configured stay as they are: never touched, they take no memory.
+        if let Some(exchange) = self.exchanges.get_mut(owner.place()) {
+            exchange.set_slot(u8::try_from(owner.place()).unwrap_or(u8::MAX));
+        }
         let _ = self.targets.push((owner, target));
     }
 
@@ -263,8 +264,9 @@ impl Links {
     /// Tells the next wish of an exchange. TLS handshakes wait for each other.
     pub fn poll(&mut self, now: Instant) -> Option<(Owner, Want)> {
         let shaking = self
-            .exchanges
+            .targets
             .iter()
+            .filter_map(|(owner, _)| self.exchange(*owner))
             .filter(|exchange| exchange.is_shaking_hands())
             .count();
         for (owner, _) in &self.targets {

@@ -79,6 +79,12 @@ impl<'c> Watchdog<'c> {
                 .pair("version", env!("CARGO_PKG_VERSION"));
             line.pair("instance", &config.name)
                 .pair("interval", config.interval);
+            let channel = if config.telegram.is_none() {
+                "stdout"
+            } else {
+                "telegram"
+            };
+            line.pair("channel", channel);
             return Some(Wish::Log(Level::Info));
         }
         for place in 0..self.table.rows().len() {

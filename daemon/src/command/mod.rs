@@ -177,6 +177,11 @@ fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
     if let Some(Err(fault)) = config.ca_file.as_deref().map(|path| tls.add_roots(path)) {
         faults.push((Level::Error, fault.to_string()));
     }
+    if config.docker.host.is_none() && !config.docker.listed.is_empty() {
+        let fault =
+            "WATCHDOG_CONTAINERS: no engine to ask, WATCHDOG_DOCKER_HOST is off: they are not watched";
+        faults.push((Level::Warn, fault.to_owned()));
+    }
     let mut event_loop = event_loop(clock, config.log, sink)?;
     let mut watchdog = own(&WATCHDOG);
     for (level, fault) in &faults {

@@ -26,6 +26,13 @@ pub fn notify_test() -> ExitCode {
         Ok(started) => started,
         Err(_) => return ExitCode::from(EXIT_UNDELIVERED),
     };
+    if started.config.telegram.is_none() && settings::names_telegram() {
+        let _ = writeln!(
+            io::stdout(),
+            "telegram: not asked: it takes a good WATCHDOG_TELEGRAM_TOKEN and a good WATCHDOG_TELEGRAM_CHAT_ID, see stderr"
+        );
+        return ExitCode::from(EXIT_UNDELIVERED);
+    }
     let until = clock.now().after(PATIENCE);
     if started.run(Some(until)) == Ended::Signalled {
         return ExitCode::from(EXIT_UNDELIVERED);

@@ -20,6 +20,12 @@ pub fn run() -> ExitCode {
     match start(clock, Mode::Run, sys::write_stdout) {
         Ok(mut started) => {
             let _ = started.run(None);
+            // An end that is not logged looks like a crash.
+            let log = started.event_loop.log();
+            let mut line = log.line(Level::Info);
+            line.pair("event", "stopped");
+            log.push(Level::Info, line.as_str());
+            log.flush(clock.now());
             ExitCode::SUCCESS
         }
         Err(status) => status,

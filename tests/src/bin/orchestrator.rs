@@ -325,6 +325,8 @@ impl World {
                 self.total_usd += 100.0;
             }
             Fault::StallAgent => self.stall(),
+            // Something must be there to grow old.
+            Fault::AgeQueue => self.until_arrival_s = 0.0,
             _ => {}
         }
     }
