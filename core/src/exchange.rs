@@ -477,7 +477,9 @@ impl Exchange {
     }
 
     /// Whether an input is about the connection that is open now, and not about an earlier one in the same slot.
-    fn is_mine(&self, connection: Connection) -> bool {
+    /// Tells whether this is the exchange's connection.
+    #[must_use]
+    pub fn is_mine(&self, connection: Connection) -> bool {
         self.open && !self.closing && self.connection == connection
     }
 }

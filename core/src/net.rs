@@ -192,6 +192,8 @@ pub enum Input<'a> {
     Time,
     /// What the wall clock says now. Told before the first other input and whenever it is looked at again.
     Wall(Utc),
+    /// The peer has shown this certificate, in DER, and it was accepted. Told in front of [`Input::Connected`].
+    PeerCertificate(Connection, &'a [u8]),
     /// The connection is open; with TLS, the handshake is through.
     Connected(Connection),
     /// Bytes came, any number of them; with TLS, decrypted.

@@ -270,6 +270,14 @@ impl Connections {
         Some((connection, progress))
     }
 
+    /// Tells the certificate that the peer of a connection has shown, in DER.
+    pub fn leaf(&self, connection: Connection) -> Option<&[u8]> {
+        match self.slots.get(usize::from(connection.slot))? {
+            Some((known, Slot::Open(open))) if *known == connection => open.session.as_ref()?.leaf(),
+            _ => None,
+        }
+    }
+
     fn find(&mut self, connection: Connection) -> Option<&mut Open> {
         match self.slots.get_mut(usize::from(connection.slot))? {
             Some((known, Slot::Open(open))) if *known == connection => Some(open),

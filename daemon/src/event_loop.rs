@@ -261,6 +261,11 @@ impl EventLoop {
                 Progress::Received(bytes) => bytes.max(STEP_BYTES),
                 Progress::Busy | Progress::Connected | Progress::Closed(_) => STEP_BYTES,
             });
+            if progress == Progress::Connected
+                && let Some(leaf) = self.hands.connections.leaf(connection)
+            {
+                watchdog.handle(now, Input::PeerCertificate(connection, leaf));
+            }
             let input = match progress {
                 Progress::Connected => Input::Connected(connection),
                 Progress::Received(bytes) => {

@@ -166,6 +166,12 @@ impl Session {
         self.0.is_handshaking()
     }
 
+    /// Tells the certificate that the server has shown, in DER.
+    pub fn leaf(&self) -> Option<&[u8]> {
+        let chain = self.0.peer_certificates()?;
+        chain.first().map(|leaf| leaf.as_ref())
+    }
+
     /// Tells whether encrypted bytes wait to be sent.
     pub fn wants_write(&self) -> bool {
         self.0.wants_write()

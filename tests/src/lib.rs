@@ -13,3 +13,4 @@ pub mod harness;
 pub mod html;
 pub mod logfmt;
 pub mod strace;
+pub mod world;

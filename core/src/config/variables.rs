@@ -504,7 +504,6 @@ pub(super) const NOT_YET_ACTIVE: &[&str] = &[
     "WATCHDOG_LISTEN",
     "WATCHDOG_ALERTMANAGER_URL",
     "WATCHDOG_TELEGRAM_PROXY",
-    "cert",
 ];
 
 /// Tells the plain variable of a `_FILE` twin: `WATCHDOG_ORCH_URL` of `WATCHDOG_ORCH_URL_FILE`. Only of those that have a

@@ -1,15 +1,17 @@
 //! Dependencies: what an answer, or the lack of one, says of `dep_down`, `dep_slow` and `dep_cert`.
 //!
 //! It sees status and body of one answer a tick and how the exchange ended. The body is searched as it streams past; at most
-//! [`BODY_SEARCH_BYTES_MAX`] of it count. `dep_cert` is looked at by the part that sees the certificate.
+//! [`BODY_SEARCH_BYTES_MAX`] of it count. A certificate's time left is told by the wall
+//! clock; of one that was refused, only that it had expired is known.
 
 use crate::config;
 use crate::exchange::{Failure, Outcome};
 use crate::limits::{BODY_SEARCH_BYTES_MAX, BODY_TEXT_BYTES_MAX};
+use crate::net::{Closed, TlsFault};
 use crate::signal::{Kind, Observation};
 use crate::table::Table;
 use crate::text::Subject;
-use crate::time::Millis;
+use crate::time::{Millis, Utc};
 
 /// Finds a text in a stream, in constant memory, without looking at a byte twice (Knuth, Morris, Pratt).
 #[derive(Debug)]
@@ -83,6 +85,8 @@ pub struct Dependency {
     status: Option<u16>,
     body_bytes: usize,
     search: Search,
+    /// The end of the certificate that was shown and accepted.
+    not_after: Option<Utc>,
     outcome: Outcome,
 }
 
@@ -94,6 +98,7 @@ impl Dependency {
             status: None,
             body_bytes: 0,
             search: Search::new(),
+            not_after: None,
             outcome: Outcome::None,
         }
     }
@@ -101,7 +106,13 @@ impl Dependency {
     /// A tick begins.
     pub fn begin(&mut self, config: &config::Dependency) {
         (self.status, self.body_bytes, self.outcome) = (None, 0, Outcome::None);
+        self.not_after = None;
         self.search.begin(config.body.as_deref().unwrap_or("").as_bytes());
+    }
+
+    /// The peer's certificate was accepted, and its time ends then, if that could be read.
+    pub const fn certificate(&mut self, not_after: Option<Utc>) {
+        self.not_after = not_after;
     }
 
     /// The answer's head came.
@@ -134,14 +145,40 @@ impl Dependency {
         self.outcome.result().is_some()
     }
 
+    fn settle_certificate(&self, subject: &Subject, limit: Millis, wall: Utc, table: &mut Table) {
+        let mut stage = |observation, detail: core::fmt::Arguments<'_>| {
+            table.stage(Kind::DepCert, subject, observation, 0.0, detail);
+        };
+        if self.outcome.result() == Some(Err(Failure::Unconnected(Closed::Tls(TlsFault::Expired)))) {
+            return stage(Observation::Active, format_args!("certificate expired"));
+        }
+        let Some(end) = self.not_after else { return };
+        let span = |seconds: i64| Millis::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let left = end.seconds().saturating_sub(wall.seconds());
+        if left <= 0 {
+            let since = span(left.saturating_neg());
+            return stage(Observation::Active, format_args!("expired {since} ago"));
+        }
+        let left = span(left);
+        let observation = if left < limit {
+            Observation::Active
+        } else {
+            Observation::Clear
+        };
+        stage(observation, format_args!("{left} left (limit {limit})"));
+    }
+
     fn has_right_status(&self, config: &config::Dependency) -> bool {
         let (first, last) = config.status;
         self.status.is_none_or(|status| (first..=last).contains(&status))
     }
 
     /// Stages what this tick's answer says.
-    pub fn settle(&self, config: &config::Dependency, table: &mut Table) {
+    pub fn settle(&self, config: &config::Dependency, wall: Utc, table: &mut Table) {
         let subject = Subject::new(&config.name);
+        if let Some(limit) = config.cert {
+            self.settle_certificate(&subject, limit, wall, table);
+        }
         let mut down = |observation, detail: core::fmt::Arguments<'_>| {
             table.stage(Kind::DepDown, &subject, observation, 0.0, detail);
         };
@@ -190,7 +227,10 @@ impl Default for Dependency {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::boxed::Box;
+    use std::string::String;
 
     fn finds(text: &str, parts: &[&str]) -> bool {
         let mut search = Search::new();
@@ -210,5 +250,63 @@ mod tests {
         assert!(!finds("ababac", &["ababab", "abab"]));
         assert!(finds("", &[]));
         assert!(!finds("x", &[]));
+    }
+
+    /// What is seen of `dep_cert` when the certificate ends at `end` and the exchange ended so.
+    fn certificate(end: Option<&str>, outcome: Result<Millis, Failure>) -> Option<(Observation, String)> {
+        let subject = Subject::new("x");
+        let url = ("WATCHDOG_DEP_X", "https://h cert=14d");
+        let pair = config::Pair {
+            name: url.0,
+            value: Ok(url.1),
+            origin: config::Origin::Env,
+        };
+        let facts = config::Facts {
+            host_name: "h",
+            docker_socket_exists: false,
+        };
+        let mut config = Box::new(config::Config::EMPTY);
+        config::parse(&[pair], &facts, &mut config, &mut |fault| panic!("{fault}"));
+        let mut table = Box::new(Table::new());
+        let id = crate::signal::SignalId {
+            kind: Kind::DepCert,
+            subject: subject.clone(),
+        };
+        table.register(id, crate::time::Instant::ZERO);
+        let mut dependency = Dependency::new();
+        dependency.begin(&config.dependencies[0]);
+        if let Some(end) = end {
+            dependency.certificate(Utc::parse_rfc3339(end));
+        }
+        dependency.ended(outcome);
+        let wall = Utc::parse_rfc3339("2026-01-02T12:00:00Z").unwrap();
+        dependency.settle(&config.dependencies[0], wall, &mut table);
+        table
+            .staged(Kind::DepCert, &subject)
+            .map(|(seen, detail)| (seen, detail.into()))
+    }
+
+    /// A certificate is judged by the wall clock; one that was refused because it had expired is active too, and where none
+    /// was seen nothing is said.
+    #[test]
+    fn the_time_left_of_a_certificate_is_told() {
+        let good = Ok(Millis::from_millis(5));
+        let told = |end, outcome| certificate(end, outcome).unwrap();
+        let (seen, detail) = told(Some("2026-01-14T15:00:00Z"), good);
+        assert_eq!(
+            (seen, detail.as_str()),
+            (Observation::Active, "12d 3h left (limit 14d)")
+        );
+        let (seen, detail) = told(Some("2026-01-16T12:00:00Z"), good);
+        assert_eq!(
+            (seen, detail.as_str()),
+            (Observation::Clear, "14d left (limit 14d)")
+        );
+        let (seen, detail) = told(Some("2025-12-31T12:00:00Z"), good);
+        assert_eq!((seen, detail.as_str()), (Observation::Active, "expired 2d ago"));
+        let refused = |fault| Err(Failure::Unconnected(Closed::Tls(fault)));
+        assert_eq!(told(None, refused(TlsFault::Expired)).0, Observation::Active);
+        assert_eq!(certificate(None, refused(TlsFault::UnknownIssuer)), None);
+        assert_eq!(certificate(None, good), None);
     }
 }

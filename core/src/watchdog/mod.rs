@@ -20,6 +20,7 @@ use crate::channel::heartbeat::Heartbeat;
 use crate::channel::telegram::Telegram;
 use crate::config::Config;
 use crate::digest::Message;
+use crate::exchange::Exchange;
 use crate::limits::DEPENDENCIES_MAX;
 use crate::logfmt::Line;
 use crate::net::{Connection, HostFile, Input, Output};
@@ -32,6 +33,7 @@ use crate::signal::{Kind, SignalId};
 use crate::table::Table;
 use crate::text::Subject;
 use crate::time::{Instant, Millis, Utc};
+use crate::wire::certificate;
 use crate::wire::http::Piece;
 
 use links::{Links, Owner, Request};
@@ -205,6 +207,7 @@ impl<'c> Watchdog<'c> {
         for dependency in &config.dependencies {
             register(true, Kind::DepDown, &dependency.name);
             register(dependency.latency.is_some(), Kind::DepSlow, &dependency.name);
+            register(dependency.cert.is_some(), Kind::DepCert, &dependency.name);
         }
         for name in config
             .docker
@@ -222,6 +225,7 @@ impl<'c> Watchdog<'c> {
         match input {
             Input::Time => {}
             Input::Wall(wall) => self.wall = (now, wall),
+            Input::PeerCertificate(connection, der) => self.peer_certificate(connection, der),
             Input::Connected(connection) => self.connected(connection, now),
             Input::Received(connection, bytes) => self.received(connection, bytes, now, config),
             Input::Closed(connection, why) => match Owner::of(connection.slot) {
@@ -252,6 +256,18 @@ impl<'c> Watchdog<'c> {
             Some(Owner::Resolver) => self.links.resolver.handle_connected(connection),
             Some(owner) => self.links.connected(owner, connection, now),
             None => {}
+        }
+    }
+
+    fn peer_certificate(&mut self, connection: Connection, der: &[u8]) {
+        let Some(owner @ Owner::Dependency(place)) = Owner::of(connection.slot) else {
+            return;
+        };
+        let is_mine = |exchange: &Exchange| exchange.is_mine(connection);
+        if self.links.exchange(owner).is_some_and(is_mine)
+            && let Some(dependency) = self.dependencies.get_mut(place)
+        {
+            dependency.certificate(certificate::not_after(der));
         }
     }
 

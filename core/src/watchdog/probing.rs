@@ -386,8 +386,9 @@ impl Watchdog<'_> {
     fn settle(&mut self, now: Instant, config: &Config) {
         self.settle_orchestrator();
         self.settle_engine(now, config);
+        let wall = self.wall(now);
         for (dependency, state) in config.dependencies.iter().zip(&self.dependencies) {
-            state.settle(dependency, &mut self.table);
+            state.settle(dependency, wall, &mut self.table);
         }
         let summary = self.host.settle(now, &config.host, &mut self.table);
         self.notes

@@ -1,0 +1,61 @@
+//! Simulated worlds on demand: `simulate --seeds N --hours H [--seed S]`.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use watchdog_tests::world::{self, Options};
+
+fn main() -> ExitCode {
+    let worlds = std::thread::Builder::new()
+        .stack_size(64 * 1024 * 1024)
+        .spawn(simulate);
+    let failed = worlds.expect("a thread").join().expect("no panic");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn argument(name: &str, default: u64) -> u64 {
+    let mut arguments = std::env::args();
+    let given = arguments
+        .find(|argument| argument == name)
+        .and_then(|_| arguments.next());
+    given.map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn simulate() -> u64 {
+    let (seeds, hours, first) = (
+        argument("--seeds", 64),
+        argument("--hours", 24),
+        argument("--seed", 0),
+    );
+    let began = Instant::now();
+    let (mut incidents, mut told, mut simulated_ms, mut failed) = (0, 0, 0, 0);
+    for seed in first..first + seeds {
+        let options = Options::draw(seed, hours);
+        match world::run(&options, None) {
+            Ok(report) => {
+                incidents += report.incidents;
+                told += report.told;
+                simulated_ms += report.simulated_ms;
+            }
+            Err(why) => {
+                failed += 1;
+                println!("{why}\n  {options:?}");
+            }
+        }
+    }
+    let took = began.elapsed().as_secs_f64();
+    let hours = simulated_ms / 3_600_000;
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let (seeds_a_second, hours_a_second) = (seeds as f64 / took, hours as f64 / took);
+    println!(
+        "{seeds} seeds, {hours} simulated hours ({} days) in {took:.0} s: {seeds_a_second:.1} seeds/s, \
+         {hours_a_second:.0} simulated hours/s; {incidents} incidents, {told} told, {failed} worlds with something lost \
+         or false",
+        hours / 24
+    );
+    failed
+}

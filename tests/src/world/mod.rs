@@ -1,0 +1,667 @@
+//! The simulated world: the very machine that ships, in hostile weather, with time of its own.
+//!
+//! One thread, one seed, virtual time. The seed draws the configuration and which faults exist; two phases follow: faults,
+//! with every invariant held at every step, then none, after which all must be settled and told. The world knows what
+//! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
+//! Limits: no TLS, no agents, no Alertmanager; of containers only that the engine lists them.
+//! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
+
+mod dice;
+mod options;
+mod oracle;
+mod peers;
+mod request;
+mod signals;
+mod weather;
+
+use std::collections::BTreeMap;
+
+use watchdog_core::config::{self, Config, Facts, Origin, Pair};
+use watchdog_core::net::{Closed, Connection, FileFault, FileSystem, HostFile, Input, Output, Peer};
+use watchdog_core::time::{Instant, Utc};
+use watchdog_core::watchdog::{Mode, Watchdog};
+
+use dice::Dice;
+pub use options::Options;
+use options::{SECRET, TOKEN};
+use oracle::{Oracle, Seen};
+use peers::{Answer, Meaning};
+use weather::{Fault, Weather};
+
+/// A fault planted at the machine's border, which the world must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// The machine debounces one look less.
+    DebounceOffByOne,
+    /// A message with an end in it counts as told though the channel was down.
+    ResolveLost,
+    /// A reminder comes while the master holds its child.
+    ReminderUnderMaster,
+    /// The machine never hears how long a flood wait is.
+    RetryAfterIgnored,
+    /// Rows of signals that are over stay.
+    SlotLeaked,
+    /// The wall clock's steps show in the monotonic time.
+    WallClockForDurations,
+}
+
+/// What a world came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// Simulated milliseconds.
+    pub simulated_ms: u64,
+    /// Inputs that the machine was given.
+    pub steps: u64,
+    /// Firings.
+    pub incidents: u64,
+    /// Lines told.
+    pub told: u64,
+    /// Of everything that the machine wished.
+    pub hash: u64,
+}
+
+enum Event {
+    Connected(Connection, Option<Meaning>),
+    Bytes(Connection, Vec<u8>, Option<Meaning>),
+    Closed(Connection, Closed, Option<Meaning>),
+    Datagram(std::net::SocketAddr, Vec<u8>),
+    Stat(u8),
+    WallStep,
+}
+
+/// The wishes of the machine, copied out of it.
+enum Wish {
+    Open(Connection, u16),
+    Write(Connection, Vec<u8>),
+    Close(Connection),
+    Query(std::net::SocketAddr, Vec<u8>),
+    File(HostFile),
+    Stat(u8),
+    Event(String),
+}
+
+struct World<'c> {
+    options: Options,
+    canary: Option<Canary>,
+    watchdog: Box<Watchdog<'c>>,
+    now: u64,
+    wall_ms: i64,
+    wall_told: (u64, i64),
+    dice: Dice,
+    wall_dice: Dice,
+    events: BTreeMap<(u64, u64), Event>,
+    sequence: u64,
+    open: BTreeMap<u8, (Connection, u16)>,
+    first_open: BTreeMap<u8, u64>,
+    weather: Vec<Weather>,
+    things: peers::Things,
+    oracle: Oracle,
+    seen: Seen,
+    ticks: u64,
+    telegram_ends: u64,
+    answered_ok: bool,
+    unacknowledged: bool,
+    not_before: u64,
+    accepted_at: Option<u64>,
+    overflow: bool,
+    leaves_some: bool,
+    rows_at_start: usize,
+    report: Report,
+}
+
+/// Lets one world live; `Err` tells the broken invariant. Needs a stack of 16 MiB.
+///
+/// # Errors
+/// The invariant that did not hold, with the time.
+pub fn run(options: &Options, canary: Option<Canary>) -> Result<Report, String> {
+    let mut pairs = options.pairs();
+    if canary == Some(Canary::DebounceOffByOne) && options.raise_ticks > 1 {
+        let less = (options.raise_ticks - 1).to_string();
+        pairs
+            .iter_mut()
+            .filter(|(name, _)| name == "WATCHDOG_RAISE_TICKS")
+            .for_each(|pair| pair.1.clone_from(&less));
+    }
+    let pairs: Vec<Pair<'_>> = pairs
+        .iter()
+        .map(|(name, value)| Pair {
+            name,
+            value: Ok(value),
+            origin: Origin::Env,
+        })
+        .collect();
+    let facts = Facts {
+        host_name: "h",
+        docker_socket_exists: false,
+    };
+    let mut parsed = Box::new(Config::EMPTY);
+    config::parse(&pairs, &facts, &mut parsed, &mut |fault| panic!("{fault}"));
+    let mut world = World::new(options, canary);
+    world.watchdog.start(
+        Instant::from_millis(world.machine_now()),
+        &parsed,
+        options.seed,
+        Mode::Run,
+    );
+    world.live().map_err(|why| {
+        let (seed, now) = (options.seed, world.now);
+        format!(
+            "seed {seed}, {} s, step {}: {why}",
+            now / 1000,
+            world.report.steps
+        )
+    })
+}
+
+impl<'c> World<'c> {
+    fn new(options: &Options, canary: Option<Canary>) -> Self {
+        let weather = options
+            .faults
+            .iter()
+            .map(|faults| Weather::new(faults.clone(), options.calm_ms, options.storm_ms));
+        Self {
+            canary,
+            watchdog: Box::new(Watchdog::new()),
+            now: 1_000,
+            wall_ms: 1_767_355_200_000,
+            wall_told: (1_000, 1_767_355_200_000),
+            dice: Dice::new(options.seed),
+            wall_dice: Dice::new(options.seed ^ 0x7761_6c6c),
+            events: BTreeMap::new(),
+            sequence: 0,
+            open: BTreeMap::new(),
+            first_open: BTreeMap::new(),
+            weather: weather.collect(),
+            things: peers::Things::default(),
+            oracle: Oracle::new(options),
+            seen: Seen::default(),
+            ticks: 0,
+            telegram_ends: 0,
+            answered_ok: false,
+            unacknowledged: false,
+            not_before: 0,
+            accepted_at: None,
+            overflow: false,
+            leaves_some: false,
+            rows_at_start: 0,
+            report: Report {
+                hash: 0xcbf2_9ce4_8422_2325,
+                ..Report::default()
+            },
+            options: options.clone(),
+        }
+    }
+
+    fn live(&mut self) -> Result<Report, String> {
+        self.rows_at_start = self.watchdog.table().rows().len();
+        self.tell_wall()?;
+        self.plan(60_000, Event::WallStep);
+        let stormy_until = self.now + self.options.stormy_ms;
+        self.pass_until(stormy_until)?;
+        let now = self.now;
+        self.weather.iter_mut().for_each(|weather| weather.heal(now));
+        self.things.heal();
+        let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
+        self.pass_until(stormy_until + calm)?;
+        if let Some(id) = self.oracle.unsettled(self.now) {
+            return Err(format!(
+                "{id} has not settled after {} s of fair weather",
+                calm / 1000
+            ));
+        }
+        if self.rows() != self.rows_at_start {
+            return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
+        }
+        self.report.simulated_ms = self.now;
+        self.report.incidents = self
+            .oracle
+            .signals
+            .values()
+            .map(|signal| signal.incidents.len() as u64)
+            .sum();
+        self.report.told = self.oracle.told;
+        Ok(self.report)
+    }
+
+    fn rows(&self) -> usize {
+        let discovered = self
+            .oracle
+            .signals
+            .values()
+            .filter(|signal| signal.id.starts_with("stage_stuck:"));
+        let leaked = discovered.filter(|signal| !signal.incidents.is_empty()).count();
+        self.watchdog.table().rows().len()
+            + if self.canary == Some(Canary::SlotLeaked) {
+                leaked
+            } else {
+                0
+            }
+    }
+
+    /// The time that the machine is given.
+    fn machine_now(&self) -> u64 {
+        if self.canary == Some(Canary::WallClockForDurations) {
+            let since = self.wall_now() - 1_767_355_200_000;
+            return u64::try_from(since + 1_000_000_000).unwrap_or(0);
+        }
+        self.now
+    }
+
+    fn wall_now(&self) -> i64 {
+        self.wall_ms + i64::try_from(self.now - 1_000).unwrap_or(0)
+    }
+
+    fn plan(&mut self, in_ms: u64, event: Event) {
+        self.sequence += 1;
+        self.events.insert((self.now + in_ms, self.sequence), event);
+    }
+
+    fn pass_until(&mut self, end: u64) -> Result<(), String> {
+        loop {
+            let offset = self.machine_now() - self.now;
+            let deadline = self.watchdog.deadline().as_millis().saturating_sub(offset);
+            let event = self.events.first_key_value().map(|((at, _), _)| *at);
+            let next = event.map_or(deadline, |at| at.min(deadline));
+            if next > end {
+                self.now = end;
+                return Ok(());
+            }
+            if event == Some(next) {
+                self.now = self.now.max(next);
+                if let Some((_, event)) = self.events.pop_first() {
+                    self.happen(event)?;
+                }
+            } else {
+                if next <= self.now {
+                    return Err("the next deadline does not lie ahead".to_owned());
+                }
+                self.now = next;
+                self.handle(Input::Time)?;
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Connected(connection, meaning) if self.is_open(connection) => {
+                self.understood(connection, meaning);
+                self.handle(Input::Connected(connection))
+            }
+            Event::Bytes(connection, bytes, meaning) if self.is_open(connection) => {
+                self.understood(connection, meaning);
+                self.handle(Input::Received(connection, &bytes))
+            }
+            Event::Closed(connection, why, meaning) if self.is_open(connection) => {
+                self.understood(connection, meaning);
+                self.open.remove(&connection.slot);
+                self.handle(Input::Closed(connection, why))
+            }
+            Event::Datagram(from, bytes) => self.handle(Input::Datagram(from, &bytes)),
+            Event::Stat(place) => {
+                let figures = FileSystem {
+                    device: 1,
+                    blocks: 100,
+                    blocks_available: 50,
+                    ..FileSystem::default()
+                };
+                self.handle(Input::FileSystem(place, Ok(figures)))
+            }
+            Event::WallStep => {
+                let step = self.wall_dice.between(1, 7_200_000);
+                if self.options.wall_steps {
+                    let step = i64::try_from(step).unwrap_or(0);
+                    self.wall_ms += if self.wall_dice.chance(50) { step } else { -step };
+                }
+                self.plan(1_200_000, Event::WallStep);
+                self.tell_wall()
+            }
+            // It was closed by the machine meanwhile.
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_wall(&mut self) -> Result<(), String> {
+        let wall = self.wall_now();
+        self.wall_told = (self.now, wall);
+        let nanos = u32::try_from(wall.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+        self.handle(Input::Wall(Utc::new(wall.div_euclid(1000), nanos)))
+    }
+
+    fn is_open(&self, connection: Connection) -> bool {
+        self.open
+            .get(&connection.slot)
+            .is_some_and(|(open, _)| *open == connection)
+    }
+
+    /// The machine is about to have a whole answer.
+    fn understood(&mut self, connection: Connection, meaning: Option<Meaning>) {
+        let took = self.now - self.first_open.get(&connection.slot).copied().unwrap_or(self.now);
+        match meaning {
+            Some(Meaning::Envelope(looks)) => self.seen.envelope = Some(looks),
+            Some(Meaning::Dependency(good)) => {
+                let place = usize::from(connection.slot.saturating_sub(16));
+                self.seen.dependencies.insert(place, (good, took));
+            }
+            Some(Meaning::List) => self.seen.list = true,
+            Some(Meaning::Taken) => {
+                (self.answered_ok, self.unacknowledged) = (true, false);
+                self.accepted_at = Some(self.now);
+                self.overflow = self.leaves_some;
+            }
+            Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
+            None => {}
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Result<(), String> {
+        self.report.steps += 1;
+        let now = Instant::from_millis(self.machine_now());
+        self.watchdog.handle(now, input);
+        let mut wishes = Vec::new();
+        let mut count = 0;
+        while let Some(output) = self.watchdog.poll(now) {
+            count += 1;
+            if count > 700 {
+                return Err("one input led to more than 700 wishes".to_owned());
+            }
+            wishes.extend(wish_of(output, &mut self.report.hash)?);
+        }
+        self.judge(&wishes)?;
+        for wish in wishes {
+            self.grant(wish)?;
+        }
+        Ok(())
+    }
+
+    /// Holds what was logged, and what came of the message under way, against what was foretold.
+    fn judge(&mut self, wishes: &[Wish]) -> Result<(), String> {
+        if self.watchdog.ticks() != self.ticks {
+            self.ticks = self.watchdog.ticks();
+            let seen = std::mem::take(&mut self.seen);
+            self.first_open.retain(|slot, _| *slot < 16);
+            self.oracle.tick(&seen, self.now);
+            let bound = 1_100_000 + 2 * self.options.interval_ms;
+            let fair = if self.weather[2].is_fair() {
+                self.weather[2].fair_since
+            } else {
+                self.now
+            };
+            if let Some(id) = self.oracle.overdue(self.now, fair, bound) {
+                return Err(format!("{id} was not told in time"));
+            }
+        }
+        for wish in wishes {
+            if let Wish::Event(line) = wish {
+                self.oracle.event(line, self.now)?;
+            }
+        }
+        if self.canary == Some(Canary::ReminderUnderMaster)
+            && self.oracle.holding
+            && self.oracle.signals["queue_old"].firing
+        {
+            self.oracle
+                .event("event=\"still firing\" signal=queue_old for=1m", self.now)?;
+        }
+        self.oracle.events_end()?;
+        let (delivered, failed) = self.watchdog.telegram().counts();
+        if delivered + failed != self.telegram_ends {
+            self.telegram_ends = delivered + failed;
+            self.oracle.ended(std::mem::take(&mut self.answered_ok), self.now);
+            self.things.composed = false;
+        }
+        let is_sending = self.watchdog.telegram().errand() != watchdog_core::channel::telegram::Errand::None;
+        if is_sending && !self.things.composed {
+            self.things.composed = true;
+            let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
+            self.oracle.composed(self.now, wall);
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, wish: Wish) -> Result<(), String> {
+        match wish {
+            Wish::Event(_) => Ok(()),
+            Wish::Close(connection) => {
+                if self.is_open(connection) {
+                    self.open.remove(&connection.slot);
+                }
+                Ok(())
+            }
+            Wish::Open(connection, port) => {
+                self.connect(connection, port);
+                Ok(())
+            }
+            Wish::Write(connection, bytes) => self.written(connection, &bytes),
+            Wish::Query(server, bytes) => {
+                let fault = self.weather[4].at(self.now, &mut self.dice);
+                if let Some(answer) = peers::resolve(&bytes, fault)? {
+                    let delay = self.dice.between(1, 60);
+                    self.plan(delay, Event::Datagram(server, answer));
+                }
+                Ok(())
+            }
+            Wish::Stat(place) => {
+                self.plan(1, Event::Stat(place));
+                Ok(())
+            }
+            Wish::File(file) => self.read(file),
+        }
+    }
+
+    fn read(&mut self, file: HostFile) -> Result<(), String> {
+        let text = match file {
+            HostFile::MemInfo => {
+                self.things.turn(&mut self.dice);
+                self.seen.memory = self.things.memory;
+                self.things.memory.map(|percent| {
+                    format!(
+                        "MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n",
+                        percent
+                    )
+                })
+            }
+            HostFile::Hosts => Some("127.0.0.1 localhost\n".to_owned()),
+            HostFile::ResolvConf => Some("nameserver 127.0.0.53\n".to_owned()),
+            _ => None,
+        };
+        match text {
+            Some(text) => {
+                let cut = usize::try_from(self.dice.below(text.len() as u64)).expect("an index");
+                self.handle(Input::FilePart(file, &text.as_bytes()[..cut]))?;
+                self.handle(Input::FilePart(file, &text.as_bytes()[cut..]))?;
+                self.handle(Input::FileEnd(file, Ok(())))
+            }
+            None => self.handle(Input::FileEnd(file, Err(FileFault::NotFound))),
+        }
+    }
+
+    fn peer(port: u16) -> usize {
+        match port {
+            8500 => 0,
+            0 => 1,
+            8443 => 2,
+            _ => 3,
+        }
+    }
+
+    fn connect(&mut self, connection: Connection, port: u16) {
+        self.open.insert(connection.slot, (connection, port));
+        self.first_open.entry(connection.slot).or_insert(self.now);
+        let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        let delay = self.dice.between(1, 50);
+        let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
+        let event = match fault {
+            Some(Fault::BlackHole) => return,
+            Some(Fault::Refused) => Event::Closed(connection, Closed::Refused, None),
+            Some(Fault::Unreachable) => Event::Closed(connection, Closed::Unreachable, None),
+            _ => Event::Connected(connection, is_bare.then_some(Meaning::Dependency(true))),
+        };
+        self.plan(delay, event);
+    }
+
+    fn written(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), String> {
+        let Some((_, port)) = self
+            .open
+            .get(&connection.slot)
+            .copied()
+            .filter(|(open, _)| *open == connection)
+        else {
+            return Err("bytes for a connection that is not open".to_owned());
+        };
+        let request = request::parse(bytes)?;
+        let secrets = String::from_utf8_lossy(bytes);
+        if port != 8443 && (request.method != "GET" || secrets.contains(TOKEN)) {
+            return Err(format!("{} to port {port}, or with the token", request.method));
+        }
+        let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        let answer = match port {
+            8500 => self.things.envelope(fault, &mut self.dice),
+            0 => self.things.engine(request.path, fault, &mut self.dice)?,
+            8443 => self.telegram(&request, fault)?,
+            _ => self.things.dependency(fault, &mut self.dice),
+        };
+        self.deliver(connection, answer, fault);
+        Ok(())
+    }
+
+    fn telegram(&mut self, request: &request::Request<'_>, fault: Option<Fault>) -> Result<Answer, String> {
+        if request.path != format!("/bot{TOKEN}/sendMessage") || request.method != "POST" {
+            return Err("a strange request to the Bot API".to_owned());
+        }
+        let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
+        let text = body["text"].as_str().ok_or("no text")?;
+        if body["chat_id"] != options::CHAT || text.contains(TOKEN) || text.contains(SECRET) {
+            return Err(format!("wrong chat, or a secret: {text}"));
+        }
+        let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
+        if self.now < self.not_before {
+            return Err(format!(
+                "sent {} ms before retry_after",
+                self.not_before - self.now
+            ));
+        }
+        let gap = match () {
+            () if message.has_master => 1_000,
+            () if self.overflow => 60_000,
+            () => 5_000,
+        };
+        if !message.is_start && self.accepted_at.is_some_and(|at| self.now < at + gap) {
+            return Err("sent too soon after the last message".to_owned());
+        }
+        if self.unacknowledged && !message.is_again {
+            return Err("repeats what may have arrived without saying so".to_owned());
+        }
+        let mut answer = peers::telegram(fault, &mut self.dice);
+        if self.canary == Some(Canary::RetryAfterIgnored) {
+            answer.forget_retry_after();
+        }
+        if self.canary == Some(Canary::ResolveLost)
+            && text.contains("RESOLVED")
+            && fault == Some(Fault::Broken)
+        {
+            answer = peers::telegram(None, &mut self.dice);
+            answer.meaning = None;
+            return Ok(answer);
+        }
+        if answer.is_taken {
+            self.unacknowledged = true;
+            self.leaves_some = message.left > 0;
+        }
+        Ok(answer)
+    }
+
+    /// Cuts an answer into pieces and sends them on their way.
+    fn deliver(&mut self, connection: Connection, answer: Answer, fault: Option<Fault>) {
+        let mut delay = self.dice.between(1, 80);
+        let Answer {
+            bytes, mut meaning, ..
+        } = answer;
+        let length = u64::try_from(bytes.len()).expect("small");
+        let (kept, end) = match fault {
+            Some(Fault::Silent) => return,
+            Some(Fault::Stall | Fault::Lost) => (self.dice.below(length), None),
+            Some(Fault::Reset) => (self.dice.below(length), Some(Closed::Reset)),
+            // Without a length, an end in good order would be the end of a whole answer.
+            Some(Fault::Cut) if answer.ends => (self.dice.below(length), Some(Closed::Reset)),
+            Some(Fault::Cut) => (self.dice.below(length), Some(Closed::ByPeer)),
+            _ => (length, answer.ends.then_some(Closed::ByPeer)),
+        };
+        let pieces = self.dice.between(1, 4);
+        let mut rest = bytes
+            .get(..usize::try_from(kept).expect("small"))
+            .unwrap_or_default();
+        for piece in 0..pieces {
+            let is_last = piece + 1 == pieces;
+            let cut = if is_last { rest.len() } else { rest.len() / 2 };
+            let (first, after) = rest.split_at(cut);
+            rest = after;
+            let meaning = if is_last && kept == length && !answer.ends {
+                meaning.take()
+            } else {
+                None
+            };
+            if !first.is_empty() {
+                self.plan(delay, Event::Bytes(connection, first.to_vec(), meaning));
+            }
+            delay += match fault {
+                Some(Fault::Slow) => self.dice.between(100, 4_000),
+                _ => self.dice.between(0, 20),
+            };
+        }
+        if let Some(why) = end {
+            let meaning = meaning.take().filter(|_| kept == length);
+            self.plan(delay, Event::Closed(connection, why, meaning));
+        }
+    }
+}
+
+/// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
+fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
+    let fold = |bytes: &[u8], hash: &mut u64| {
+        for byte in bytes {
+            *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    let line = match &output {
+        Output::Log(_, line) | Output::Event(line) => *line,
+        Output::Write(_, bytes) => {
+            fold(&times_removed(&String::from_utf8_lossy(bytes)), hash);
+            ""
+        }
+        _ => "",
+    };
+    if line.contains(TOKEN) || line.contains(SECRET) || line.contains('\n') {
+        return Err(format!("a secret or a line feed in {line:?}"));
+    }
+    fold(&times_removed(line), hash);
+    Ok(match output {
+        Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
+        Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
+        Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
+        Output::Close(connection) => Some(Wish::Close(connection)),
+        Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
+        Output::ReadFile(file) => Some(Wish::File(file)),
+        Output::Stat(place, _) => Some(Wish::Stat(place)),
+        Output::Log(..) => None,
+        Output::Event(line) => Some(Wish::Event(line.to_owned())),
+    })
+}
+
+/// Leaves out what the wall clock may change: the time of a log line, and of a late line.
+fn times_removed(text: &str) -> Vec<u8> {
+    let words = text.split([' ', '\r', '\n']);
+    let mut after_until = 0;
+    let mut kept = Vec::new();
+    for word in words {
+        after_until = if word == "until" {
+            2
+        } else {
+            0_i32.max(after_until - 1)
+        };
+        let is_length = word.parse::<u32>().is_ok();
+        if !word.starts_with("ts=") && (word == "until" || after_until == 0) && !is_length {
+            kept.extend_from_slice(word.as_bytes());
+        }
+    }
+    kept
+}

@@ -1,0 +1,332 @@
+//! The judge: what the machine logs and tells, held against what the world knows.
+
+use std::collections::BTreeMap;
+
+use super::options::Options;
+use super::signals::{Look, Signal};
+use crate::{html, logfmt};
+
+/// What the world saw the machine learn in one tick.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The envelope that came whole, by the looks at its signals; none if none came.
+    pub envelope: Option<BTreeMap<String, Look>>,
+    /// Each dependency's whole answer: whether it is a good one, and how long it took.
+    pub dependencies: BTreeMap<usize, (bool, u64)>,
+    /// The engine's list came whole.
+    pub list: bool,
+    /// Hundredths of the memory that are available.
+    pub memory: Option<u64>,
+}
+
+/// The judge.
+#[derive(Debug)]
+pub struct Oracle {
+    options: Options,
+    /// Every signal that there ever was.
+    pub signals: BTreeMap<String, Signal>,
+    /// The masters that hold their children: orchestrator.
+    pub holding: bool,
+    foretold: BTreeMap<String, String>,
+    expected: Vec<(String, Vec<String>)>,
+    sent: Vec<String>,
+    active: usize,
+    /// Lines about signals in accepted messages.
+    pub told: u64,
+}
+
+impl Oracle {
+    /// Knows the signals of the configuration.
+    pub fn new(options: &Options) -> Self {
+        let mut signals = BTreeMap::new();
+        let mut ids: Vec<String> = ["orch_down", "queue_old", "queue_stalled", "cost_over", "mem_low"]
+            .map(str::to_owned)
+            .into();
+        ids.extend(["build", "te<s>t & co"].map(|stage| format!("stage_stuck:{stage}")));
+        if options.docker {
+            ids.push("docker_down".to_owned());
+        }
+        for place in 0..options.dependencies {
+            ids.push(format!("dep_down:d{place}"));
+            if place + 1 < options.dependencies {
+                ids.push(format!("dep_slow:d{place}"));
+            }
+        }
+        for id in ids {
+            let signal = Signal::new(&id, true, options);
+            signals.insert(id, signal);
+        }
+        Self {
+            options: options.clone(),
+            signals,
+            holding: false,
+            foretold: BTreeMap::new(),
+            expected: Vec::new(),
+            sent: Vec::new(),
+            active: 0,
+            told: 0,
+        }
+    }
+
+    /// A tick ended: foretells its events.
+    pub fn tick(&mut self, seen: &Seen, now: u64) {
+        let orchestrator = if seen.envelope.is_some() {
+            Look::Clear
+        } else {
+            Look::Active
+        };
+        self.look("orch_down", orchestrator, now);
+        let firing = self.signals["orch_down"].firing_after(self.foretold.get("orch_down"));
+        match orchestrator {
+            Look::Active => self.holding = true,
+            _ if self.holding && !firing => {
+                self.holding = false;
+                let children = self
+                    .signals
+                    .values_mut()
+                    .filter(|signal| is_of_envelope(&signal.id));
+                children.for_each(Signal::restart_counts);
+            }
+            _ => {}
+        }
+        let ids: Vec<String> = self
+            .signals
+            .values()
+            .filter(|one| one.exact)
+            .map(|one| one.id.clone())
+            .collect();
+        for id in ids.iter().filter(|id| *id != "orch_down") {
+            let look = self.look_at(id, seen);
+            self.look(id, look, now);
+        }
+    }
+
+    fn look_at(&self, id: &str, seen: &Seen) -> Look {
+        if is_of_envelope(id) {
+            return match &seen.envelope {
+                Some(looks) if !self.holding => looks.get(id).copied().unwrap_or(Look::Unknown),
+                _ => Look::Unknown,
+            };
+        }
+        let active_if = |active| if active { Look::Active } else { Look::Clear };
+        if let Some(place) = id.strip_prefix("dep_down:d") {
+            let answer = seen.dependencies.get(&place.parse().expect("a number"));
+            return active_if(!answer.is_some_and(|(good, _)| *good));
+        }
+        if let Some(place) = id.strip_prefix("dep_slow:d") {
+            return match seen.dependencies.get(&place.parse().expect("a number")) {
+                Some((true, took)) => active_if(*took > 2_000),
+                _ => Look::Unknown,
+            };
+        }
+        match (id, seen.memory) {
+            ("docker_down", _) => active_if(!seen.list),
+            // Two points lie between firing and clear again.
+            (_, Some(percent)) if self.signals[id].firing => active_if(percent < 7),
+            (_, Some(percent)) => active_if(percent < 5),
+            _ => Look::Unknown,
+        }
+    }
+
+    fn look(&mut self, id: &str, look: Look, now: u64) {
+        let signal = self.signals.get_mut(id).expect("a known signal");
+        if let Some(event) = signal.look(look, now, &self.options) {
+            self.foretold.insert(id.to_owned(), event);
+        }
+    }
+
+    /// The machine logged an event.
+    ///
+    /// # Errors
+    /// It was not to be, or not now.
+    pub fn event(&mut self, line: &str, now: u64) -> Result<(), String> {
+        let fields = logfmt::parse(line).map_err(|why| format!("{why}: {line}"))?;
+        let field = |name: &str| fields.get(name).map_or("", String::as_str);
+        let event = match field("event") {
+            "firing" => format!("firing {}", field("checks")),
+            "resolved" => format!("resolved {}", field("after")),
+            "still firing" => format!("still firing {}", field("for")),
+            "flapping" => format!("flapping {}", field("changes")),
+            "stable" => format!("stable {}", field("state")),
+            other => return Err(format!("unknown event {other:?}")),
+        };
+        let id = field("signal").to_owned();
+        let options = &self.options;
+        let signal = self
+            .signals
+            .entry(id.clone())
+            .or_insert_with(|| Signal::new(&id, false, options));
+        if signal.exact {
+            let foretold = self.foretold.remove(&id);
+            if foretold.as_deref() != Some(&event) {
+                return Err(format!("{id}: event {event:?}, foretold was {foretold:?}"));
+            }
+        }
+        signal.logged(&event, now)
+    }
+
+    /// All events of this moment were logged.
+    ///
+    /// # Errors
+    /// One that was foretold was not among them.
+    pub fn events_end(&mut self) -> Result<(), String> {
+        match self.foretold.pop_first() {
+            Some((id, event)) => Err(format!("{id}: event {event:?} was foretold and did not come")),
+            None => Ok(()),
+        }
+    }
+
+    /// The machine made a message now: foretells its lines.
+    pub fn composed(&mut self, now: u64, wall_ms: i64) {
+        self.active = self.signals.values().filter(|signal| signal.firing).count();
+        let mut all: Vec<_> = self
+            .signals
+            .values()
+            .map(|signal| (signal, signal.lines(now, wall_ms, &self.options)))
+            .filter(|(_, lines)| !lines.is_empty())
+            .map(|(signal, lines)| {
+                let (kind, subject) = signal.id.split_once(':').unwrap_or((&signal.id, ""));
+                let rank = lines.last().map_or(9, |line| Signal::rank(line));
+                (
+                    (rank, !signal.critical, kind.to_owned(), subject.to_owned()),
+                    signal.id.clone(),
+                    lines,
+                )
+            })
+            .collect();
+        all.sort();
+        self.expected = all.into_iter().map(|(_, id, lines)| (id, lines)).collect();
+        for (id, _) in &self.expected {
+            self.signals.get_mut(id).expect("a known signal").send();
+        }
+    }
+
+    /// The message's request came: reads it.
+    ///
+    /// # Errors
+    /// It is not what was foretold.
+    pub fn message(&mut self, text: &str, is_html: bool) -> Result<Message, String> {
+        if text.len() > 4096 {
+            return Err(format!("a message of {} bytes", text.len()));
+        }
+        let shown = if is_html {
+            html::plain(text)?
+        } else {
+            text.to_owned()
+        };
+        let mut lines = shown.lines();
+        if lines.next() != Some("host-<1>&co") {
+            return Err(format!("a message does not begin with the name: {shown}"));
+        }
+        let mut message = Message::default();
+        let mut said = Vec::new();
+        for line in lines {
+            if line.starts_with("🔵 STARTED ") {
+                message.is_start = true;
+            } else if line.starts_with("(again: ") {
+                message.is_again = true;
+            } else if let Some(left) = line.strip_prefix('+').and_then(|rest| rest.strip_suffix(" more")) {
+                message.left = left.parse().map_err(|_| "bad count of what is left")?;
+            } else if let Some(active) = line.strip_prefix("active ") {
+                let active = active.split(' ').next().unwrap_or_default();
+                if active != self.active.to_string() {
+                    return Err(format!("says {active} are active, and {} are", self.active));
+                }
+            } else if !["sources: ", "What was reported", "The group"]
+                .iter()
+                .any(|start| line.starts_with(start))
+            {
+                said.push(line);
+            }
+        }
+        self.compare(&said, &mut message)?;
+        Ok(message)
+    }
+
+    fn compare(&mut self, said: &[&str], message: &mut Message) -> Result<(), String> {
+        self.sent.clear();
+        let mut said = said.iter();
+        let fitting = self.expected.len().saturating_sub(message.left);
+        for (id, lines) in self.expected.iter().take(fitting) {
+            for expected in lines {
+                let line = said.next().ok_or_else(|| format!("lacks {expected:?}"))?;
+                let (start, end) = expected.split_once('\u{0}').unwrap_or((expected, ""));
+                let whole = ["RESOLVED", "FLAPPING", "clear, after"]
+                    .iter()
+                    .any(|part| expected.contains(part));
+                if !line.starts_with(start) || !line.ends_with(end) || (whole && *line != expected) {
+                    return Err(format!("says {line:?}, foretold was {expected:?}"));
+                }
+            }
+            message.has_master |= matches!(id.as_str(), "orch_down" | "docker_down");
+            self.sent.push(id.clone());
+        }
+        message.lines = said.len();
+        // What found no room is not under way.
+        for (id, _) in self.expected.iter().skip(fitting) {
+            self.signals.get_mut(id).expect("a known signal").sent(false, 0);
+        }
+        match said.next() {
+            Some(line) => Err(format!("says {line:?}, which was not foretold")),
+            None => Ok(()),
+        }
+    }
+
+    /// The exchange ended; the machine knows whether its message was taken.
+    pub fn ended(&mut self, accepted: bool, now: u64) {
+        self.told += if accepted { self.sent.len() as u64 } else { 0 };
+        self.signals
+            .values_mut()
+            .for_each(|signal| signal.sent(accepted, now));
+    }
+
+    /// Tells a signal for which something has been left to tell for longer than `bound_ms`.
+    pub fn overdue(&mut self, now: u64, fair_since: u64, bound_ms: u64) -> Option<String> {
+        for signal in self.signals.values_mut() {
+            if signal.lines(now, 0, &self.options).is_empty() {
+                signal.owed_since = None;
+            } else if now - (*signal.owed_since.get_or_insert(now)).max(fair_since) > bound_ms {
+                return Some(signal.id.clone());
+            }
+        }
+        None
+    }
+
+    /// Tells what has not settled: firing, flapping, or not told.
+    pub fn unsettled(&self, now: u64) -> Option<&str> {
+        let open = |signal: &&Signal| {
+            signal.firing || signal.flapping || !signal.lines(now, 0, &self.options).is_empty()
+        };
+        self.signals.values().find(open).map(|signal| signal.id.as_str())
+    }
+}
+
+impl Signal {
+    /// Tells whether it fires once its foretold event is logged.
+    fn firing_after(&self, event: Option<&String>) -> bool {
+        match event.map(|event| event.split(' ').next().unwrap_or_default()) {
+            Some("firing" | "resolved" | "flapping") => !self.firing,
+            _ => self.firing,
+        }
+    }
+}
+
+fn is_of_envelope(id: &str) -> bool {
+    let kind = id.split(':').next().unwrap_or(id);
+    matches!(kind, "queue_old" | "queue_stalled" | "cost_over" | "stage_stuck")
+}
+
+/// A message as a reader sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// It is the start digest.
+    pub is_start: bool,
+    /// It says that the last one may have arrived.
+    pub is_again: bool,
+    /// Signals for which there was no room.
+    pub left: usize,
+    /// Lines about signals.
+    pub lines: usize,
+    /// A master's line is in it.
+    pub has_master: bool,
+}

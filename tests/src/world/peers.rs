@@ -1,0 +1,256 @@
+//! Whom the machine talks to: what they answer, and what that means.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::dice::Dice;
+use super::options::SECRET;
+use super::signals::Look;
+use super::weather::Fault;
+
+/// What the machine knows once an answer has come whole.
+#[derive(Clone, Debug)]
+pub enum Meaning {
+    /// An envelope with these looks.
+    Envelope(BTreeMap<String, Look>),
+    /// A dependency's answer; whether it is a good one.
+    Dependency(bool),
+    /// The engine's list.
+    List,
+    /// The message was taken.
+    Taken,
+    /// Nothing is to be sent for so many seconds.
+    Flood(u64),
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What it means once it has come whole.
+    pub meaning: Option<Meaning>,
+    /// The connection's end is its end.
+    pub ends: bool,
+    /// A message was taken.
+    pub is_taken: bool,
+}
+
+impl Answer {
+    fn new(status: &str, body: &str, meaning: Option<Meaning>, dice: &mut Dice) -> Self {
+        let framing = dice.below(3);
+        let framed = match framing {
+            0 => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+            1 if !body.is_empty() => {
+                format!(
+                    "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                    body.len()
+                )
+            }
+            _ => format!("Connection: close\r\n\r\n{body}"),
+        };
+        Self {
+            bytes: format!("HTTP/1.1 {status}\r\nApi-Version: 1.41\r\n{framed}").into_bytes(),
+            meaning,
+            ends: framing == 2 || (framing == 1 && body.is_empty()),
+            is_taken: false,
+        }
+    }
+
+    /// Takes the flood wait out of it.
+    pub fn forget_retry_after(&mut self) {
+        let text = String::from_utf8_lossy(&self.bytes).replace("retry_after", "retry_xxxxx");
+        self.bytes = text.into_bytes();
+    }
+}
+
+/// What there is to look at.
+#[derive(Clone, Debug, Default)]
+pub struct Things {
+    /// A message is under way whose lines were foretold.
+    pub composed: bool,
+    /// Hundredths of the memory that are available; none: not readable.
+    pub memory: Option<u64>,
+    troubles: u32,
+    healed: bool,
+}
+
+impl Things {
+    /// Nothing is wrong any more.
+    pub const fn heal(&mut self) {
+        (self.troubles, self.healed) = (0, true);
+    }
+
+    /// Time passes: now and then something breaks or mends.
+    pub fn turn(&mut self, dice: &mut Dice) {
+        if !self.healed && dice.chance(25) {
+            self.troubles ^= 1 << dice.below(7);
+        }
+        let draws = [Some(2), Some(6), Some(50), None];
+        let low = if self.troubles & 64 != 0 {
+            dice.pick(&draws)
+        } else {
+            Some(50)
+        };
+        self.memory = if self.healed { Some(50) } else { low };
+    }
+
+    fn trouble(&self, bit: u32) -> Look {
+        if self.troubles & (1 << bit) != 0 {
+            Look::Active
+        } else {
+            Look::Clear
+        }
+    }
+
+    /// The orchestrator's answer.
+    pub fn envelope(&self, fault: Option<Fault>, dice: &mut Dice) -> Answer {
+        let value = |bit: u32, bad: f64| {
+            if self.trouble(bit) == Look::Active {
+                bad
+            } else {
+                1.0
+            }
+        };
+        let is_there = dice.chance(90);
+        let mut stages = vec![json!({"stage": "te<s>t & co", "count": 1, "oldest_age_s": value(5, 9000.0)})];
+        if is_there {
+            stages.push(json!({"stage": "build", "count": 1, "oldest_age_s": value(0, 8000.0)}));
+        }
+        let mut looks: BTreeMap<String, Look> = BTreeMap::new();
+        looks.insert(
+            "stage_stuck:build".to_owned(),
+            if is_there { self.trouble(0) } else { Look::Clear },
+        );
+        looks.insert("stage_stuck:te<s>t & co".to_owned(), self.trouble(5));
+        looks.insert("queue_old".to_owned(), self.trouble(1));
+        looks.insert("queue_stalled".to_owned(), self.trouble(2));
+        looks.insert("cost_over".to_owned(), self.trouble(3));
+        let body = json!({
+            "schema_version": 1, "stages": stages, "cost": {"today_usd": value(3, 11.0)},
+            "queue": {"depth": 3, "running": if self.trouble(2) == Look::Active { 0 } else { 2 },
+                "failed": if self.trouble(4) == Look::Active { 2 } else { 0 }, "oldest_age_s": value(1, 4000.0)},
+        });
+        served(&body.to_string(), Meaning::Envelope(looks), fault, dice)
+    }
+
+    /// A dependency's answer.
+    pub fn dependency(&self, fault: Option<Fault>, dice: &mut Dice) -> Answer {
+        match fault {
+            // A page is as good as anything else.
+            Some(Fault::Page) => Answer::new("302 Found", "<p>", Some(Meaning::Dependency(true)), dice),
+            _ => served("fine", Meaning::Dependency(true), fault, dice),
+        }
+    }
+
+    /// The engine's answer.
+    ///
+    /// # Errors
+    /// A path that the engine is not to be asked.
+    pub fn engine(&self, path: &str, fault: Option<Fault>, dice: &mut Dice) -> Result<Answer, String> {
+        let list = json!([{
+            "Id": "ab".repeat(32), "Names": ["/web"], "Image": "i", "State": "running", "Status": "Up 4 minutes",
+            "Labels": {"a": SECRET},
+        }]);
+        let path = path.strip_prefix("/v1.41").unwrap_or(path);
+        Ok(match path {
+            "/_ping" => Answer::new("200 OK", "OK", None, dice),
+            "/containers/json?all=1" => served(&list.to_string(), Meaning::List, fault, dice),
+            _ if path.starts_with("/events") => Answer::new("403 Forbidden", "no", None, dice),
+            _ if path.starts_with("/containers/") && path.ends_with("/json") => {
+                Answer::new("404 Not Found", "{}", None, dice)
+            }
+            other => return Err(format!("the engine was asked {other}")),
+        })
+    }
+}
+
+fn served(body: &str, meaning: Meaning, fault: Option<Fault>, dice: &mut Dice) -> Answer {
+    match fault {
+        Some(Fault::Broken) => Answer::new("500 Oops", "", None, dice),
+        Some(Fault::Page) => Answer::new("200 OK", "<html>no</html>", None, dice),
+        Some(Fault::Garbage) => {
+            let bytes = b"\x16\x03\x01 no HTTP\r\n\r\n".to_vec();
+            Answer {
+                bytes,
+                meaning: None,
+                ends: true,
+                is_taken: false,
+            }
+        }
+        _ => Answer::new("200 OK", body, Some(meaning), dice),
+    }
+}
+
+/// The Bot API's answer.
+pub fn telegram(fault: Option<Fault>, dice: &mut Dice) -> Answer {
+    let refused = |code: u16, why: &str, dice: &mut Dice| {
+        let body = json!({"ok": false, "error_code": code, "description": why});
+        Answer::new(&format!("{code} No"), &body.to_string(), None, dice)
+    };
+    match fault {
+        Some(Fault::Flood(wait)) => {
+            let mut body = json!({"ok": false, "error_code": 429, "description": "Too Many Requests"});
+            if let Some(wait) = wait {
+                body["parameters"] = json!({"retry_after": wait});
+            }
+            Answer::new(
+                "429 Too Many Requests",
+                &body.to_string(),
+                Some(Meaning::Flood(wait.unwrap_or(0))),
+                dice,
+            )
+        }
+        Some(Fault::Bad(why)) => refused(400, why, dice),
+        Some(Fault::Unauthorized) => refused(401, "Unauthorized", dice),
+        Some(Fault::Forbidden) => refused(403, "Forbidden: bot was kicked", dice),
+        // These are cut or lost on their way; some time the message itself has arrived.
+        Some(Fault::Silent | Fault::Stall | Fault::Reset | Fault::Cut | Fault::Lost)
+        | None
+        | Some(Fault::Slow) => {
+            let mut answer = served(
+                r#"{"ok":true,"result":{"message_id":1}}"#,
+                Meaning::Taken,
+                None,
+                dice,
+            );
+            answer.is_taken = true;
+            answer
+        }
+        other => served("{}", Meaning::Taken, other, dice),
+    }
+}
+
+/// The name server's answer to a question about an address.
+///
+/// # Errors
+/// The question is malformed.
+pub fn resolve(query: &[u8], fault: Option<Fault>) -> Result<Option<Vec<u8>>, String> {
+    let question = query
+        .get(12..)
+        .filter(|rest| rest.len() > 5)
+        .ok_or("a short question")?;
+    let end = question
+        .iter()
+        .position(|byte| *byte == 0)
+        .ok_or("a name without its end")?
+        + 5;
+    let question = question.get(..end).ok_or("a cut question")?;
+    let is_v4 = question[end - 4..end - 2] == [0, 1];
+    let flags: [u8; 2] = match fault {
+        Some(Fault::Silent) => return Ok(None),
+        Some(Fault::Garbage) => return Ok(Some(b"no answer".to_vec())),
+        Some(_) => [0x81, 0x82],
+        None => [0x81, 0x80],
+    };
+    let answers = u8::from(is_v4 && fault.is_none());
+    let mut answer = query[..2].to_vec();
+    answer.extend(flags);
+    answer.extend([0, 1, 0, answers, 0, 0, 0, 0]);
+    answer.extend(question);
+    if answers > 0 {
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+    }
+    Ok(Some(answer))
+}

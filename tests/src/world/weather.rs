@@ -1,0 +1,167 @@
+//! Faults, and when which of them holds at a peer.
+
+use super::dice::Dice;
+
+/// What is wrong with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody listens.
+    Refused,
+    /// Packets vanish.
+    BlackHole,
+    /// There is no route.
+    Unreachable,
+    /// It takes connections and never answers.
+    Silent,
+    /// It stops in the middle of an answer.
+    Stall,
+    /// It resets in the middle of an answer.
+    Reset,
+    /// It closes in good order in the middle of an answer.
+    Cut,
+    /// It answers 500.
+    Broken,
+    /// It answers with something that is no HTTP.
+    Garbage,
+    /// It answers 200 with a page.
+    Page,
+    /// It is slow, perhaps too slow.
+    Slow,
+    /// Each of its requests fares differently.
+    Patchy,
+    /// 429, asking for so many seconds.
+    Flood(Option<u64>),
+    /// 400, with this description.
+    Bad(&'static str),
+    /// 401
+    Unauthorized,
+    /// 403
+    Forbidden,
+    /// It takes the message, and its answer is lost.
+    Lost,
+}
+
+const NETWORK: [Fault; 7] = [
+    Fault::Refused,
+    Fault::BlackHole,
+    Fault::Unreachable,
+    Fault::Silent,
+    Fault::Stall,
+    Fault::Reset,
+    Fault::Cut,
+];
+const SERVER: [Fault; 12] = [
+    NETWORK[0],
+    NETWORK[1],
+    NETWORK[2],
+    NETWORK[3],
+    NETWORK[4],
+    NETWORK[5],
+    NETWORK[6],
+    Fault::Broken,
+    Fault::Garbage,
+    Fault::Page,
+    Fault::Slow,
+    Fault::Patchy,
+];
+const TELEGRAM: [Fault; 24] = [
+    SERVER[0],
+    SERVER[1],
+    SERVER[2],
+    SERVER[3],
+    SERVER[4],
+    SERVER[5],
+    SERVER[6],
+    SERVER[7],
+    SERVER[8],
+    SERVER[9],
+    SERVER[10],
+    Fault::Flood(Some(0)),
+    Fault::Flood(Some(1)),
+    Fault::Flood(Some(30)),
+    Fault::Flood(Some(300)),
+    Fault::Flood(Some(1_000_000_000)),
+    Fault::Flood(None),
+    Fault::Bad("Bad Request: can't parse entities: Unsupported start tag"),
+    Fault::Bad("Bad Request: message is too long"),
+    Fault::Bad("Bad Request: chat not found"),
+    Fault::Unauthorized,
+    Fault::Forbidden,
+    Fault::Lost,
+    Fault::Lost,
+];
+const DNS: [Fault; 3] = [Fault::Silent, Fault::Broken, Fault::Garbage];
+
+impl Fault {
+    /// Tells the faults that a peer can have, by its place in the options.
+    pub const fn of_peer(peer: usize) -> &'static [Self] {
+        match peer {
+            2 => &TELEGRAM,
+            4 => &DNS,
+            _ => &SERVER,
+        }
+    }
+}
+
+/// One peer's weather.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    possible: Vec<Fault>,
+    now: Option<Fault>,
+    until: u64,
+    calm_ms: u64,
+    storm_ms: u64,
+    /// When the last fault ended.
+    pub fair_since: u64,
+}
+
+impl Weather {
+    /// Fair weather that may turn.
+    pub const fn new(possible: Vec<Fault>, calm_ms: u64, storm_ms: u64) -> Self {
+        Self {
+            possible,
+            now: None,
+            until: 0,
+            calm_ms,
+            storm_ms,
+            fair_since: 0,
+        }
+    }
+
+    /// No faults from now on.
+    pub fn heal(&mut self, now: u64) {
+        self.possible.clear();
+        if self.now.take().is_some() {
+            self.fair_since = now;
+        }
+    }
+
+    /// Tells whether nothing can go wrong any more.
+    pub const fn is_fair(&self) -> bool {
+        self.possible.is_empty()
+    }
+
+    /// Tells what is wrong now.
+    pub fn at(&mut self, now: u64, dice: &mut Dice) -> Option<Fault> {
+        if self.possible.is_empty() {
+            return None;
+        }
+        while now >= self.until {
+            let from = self.until.max(now.saturating_sub(3_600_000));
+            if self.now.is_none() && self.until > 0 {
+                self.now = Some(dice.pick(&self.possible));
+                self.until = from + dice.between(1, 2 * self.storm_ms);
+            } else {
+                if self.now.take().is_some() {
+                    self.fair_since = now;
+                }
+                self.until = from + dice.between(1, 2 * self.calm_ms);
+            }
+        }
+        match self.now {
+            Some(Fault::Patchy) if dice.chance(50) => None,
+            Some(Fault::Patchy) => Some(dice.pick(&SERVER[..11])),
+            other => other,
+        }
+    }
+}
