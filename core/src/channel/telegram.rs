@@ -65,7 +65,7 @@ pub enum Verdict {
     Accepted,
     /// It was not; it may be next time.
     Later,
-    /// It was not; the next try differs (plain text, fewer lines, another chat, no topic) and may be at once.
+    /// It was not; the next try differs (plain text, fewer lines, another chat, no topic) and may be a second later.
     Changed,
     /// It was not, and somebody has to mend the configuration.
     Broken,
@@ -343,13 +343,24 @@ impl Telegram {
         ));
         match self.status {
             429 => {
-                let wait = self.reply.retry_after().map_or(BACK_OFF_MIN, Millis::from_secs);
-                self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
+                self.back_off(now, random);
+                if let Some(wait) = self.reply.retry_after().map(Millis::from_secs) {
+                    self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
+                }
                 Verdict::Later
             }
-            400 => self.judge_bad_request(now, random),
+            400 => {
+                let verdict = self.judge_bad_request(now, random);
+                if verdict == Verdict::Changed {
+                    // Paced too: an answer that always asks for another change must not be hammered.
+                    self.not_before = now.after(GAP_MIN);
+                }
+                verdict
+            }
             401 | 403 | 404 => self.break_off(now),
-            _ => {
+            status => {
+                // Something in between may have passed the message on and lost the answer.
+                self.doubtful |= matches!(status, 200..=299 | 500..=599);
                 self.back_off(now, random);
                 Verdict::Later
             }
@@ -385,7 +396,8 @@ impl Telegram {
     }
 
     fn break_off(&mut self, now: Instant) -> Verdict {
-        self.broken = true;
+        // No streak of passing failures goes on, so what is logged of this one is logged hourly.
+        (self.broken, self.failures) = (true, 0);
         self.not_before = now.after(MEND_WAIT);
         Verdict::Broken
     }
