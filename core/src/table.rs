@@ -174,8 +174,9 @@ impl Row {
     fn lines_of(&self, told: &Told, audience: Audience, now: Instant) -> Lines {
         let mut lines = told.lines(&self.incidents, audience, now);
         if self.id.kind == Kind::CostOver {
-            // People get no line for the end of a cost: it ends because the day did. It counts as told.
-            lines.retain(|line| !matches!(line, Line::Resolved(_) | Line::Late(..) | Line::StableClear(_)));
+            // People get no line for the end of a cost that they were told of: it ends because the day did. One that they
+            // were never told of is told late all the same.
+            lines.retain(|line| !matches!(line, Line::Resolved(_) | Line::StableClear(_)));
         }
         lines
     }
