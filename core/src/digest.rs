@@ -106,13 +106,16 @@ impl Message {
         }
     }
 
-    /// Adds a line of its own, with its end; drops it if there is no room left within `bytes_max`.
-    pub fn add(&mut self, arguments: fmt::Arguments<'_>, bytes_max: usize) {
+    /// Adds a line of its own, with its end; drops it if there is no room left within `bytes_max`, and tells whether
+    /// there was.
+    pub fn add(&mut self, arguments: fmt::Arguments<'_>, bytes_max: usize) -> bool {
         let before = self.text.len();
         self.say(format_args!("{arguments}\n"));
-        if self.text.len() > bytes_max.saturating_sub(FOOTER_BYTES) {
+        let fits = self.text.len() <= bytes_max.saturating_sub(FOOTER_BYTES);
+        if !fits {
             self.text.truncate(before);
         }
+        fits
     }
 
     /// Adds the lines of all signals that have something left to tell, as many as fit, and marks those as being under way.

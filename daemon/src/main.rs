@@ -10,8 +10,6 @@ mod host_files;
 mod log;
 mod resolver;
 mod settings;
-#[cfg(all(target_feature = "crt-static", target_env = "gnu"))]
-mod static_libc;
 mod sys;
 mod tls;
 

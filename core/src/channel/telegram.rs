@@ -2,7 +2,7 @@
 //!
 //! It decides when to send and what an answer means; the message's lines come from [`crate::digest`], the exchange
 //! from [`crate::exchange`]. The token stands in the request line alone: no fault, log line or status holds it.
-//! Bounded: one message under way, one reply read as a stream. Fuzz target: `telegram_reply`.
+//! Bounded: one message under way, one reply read as a stream.
 
 use core::fmt::{self, Write};
 
@@ -65,7 +65,7 @@ pub enum Verdict {
     Accepted,
     /// It was not; it may be next time.
     Later,
-    /// It was not; the next try differs (plain text, fewer lines, another chat, no topic) and may be at once.
+    /// It was not; the next try differs (plain text, fewer lines, another chat, no topic) and may be a second later.
     Changed,
     /// It was not, and somebody has to mend the configuration.
     Broken,
@@ -317,6 +317,7 @@ impl Telegram {
         self.started |= errand == Errand::Start;
         self.fault.clear();
         (self.failures, self.broken, self.doubtful) = (0, false, false);
+        self.logged_at = None;
         (self.plain, self.shorter) = (false, false);
         self.overflow = left > 0;
         if errand == Errand::Identify {
@@ -343,13 +344,24 @@ impl Telegram {
         ));
         match self.status {
             429 => {
-                let wait = self.reply.retry_after().map_or(BACK_OFF_MIN, Millis::from_secs);
-                self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
+                self.back_off(now, random);
+                if let Some(wait) = self.reply.retry_after().map(Millis::from_secs) {
+                    self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
+                }
                 Verdict::Later
             }
-            400 => self.judge_bad_request(now, random),
+            400 => {
+                let verdict = self.judge_bad_request(now, random);
+                if verdict == Verdict::Changed {
+                    // Paced too: an answer that always asks for another change must not be hammered.
+                    self.not_before = now.after(GAP_MIN);
+                }
+                verdict
+            }
             401 | 403 | 404 => self.break_off(now),
-            _ => {
+            status => {
+                // Something in between may have passed the message on and lost the answer.
+                self.doubtful |= matches!(status, 200..=299 | 500..=599);
                 self.back_off(now, random);
                 Verdict::Later
             }
@@ -385,7 +397,8 @@ impl Telegram {
     }
 
     fn break_off(&mut self, now: Instant) -> Verdict {
-        self.broken = true;
+        // No streak of passing failures goes on, so what is logged of this one is logged hourly.
+        (self.broken, self.failures) = (true, 0);
         self.not_before = now.after(MEND_WAIT);
         Verdict::Broken
     }

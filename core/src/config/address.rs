@@ -1,6 +1,6 @@
 //! Socket addresses of the configuration: where to listen, whom to ask for names, where the engine is.
 //!
-//! Tests: beside the code. Fuzz target: `config`.
+//! Tests: beside the code.
 
 use core::net::{IpAddr, SocketAddr};
 

@@ -2,7 +2,7 @@
 //!
 //! A dependency with any fault in it is not watched at all: half of what was asked for would be a false promise.
 //! Must never show what its URL holds in secret. Limits: a body text of [`BODY_TEXT_BYTES_MAX`] bytes.
-//! Tests: beside the code. Fuzz target: `config`.
+//! Tests: beside the code.
 
 use core::fmt;
 

@@ -1,7 +1,7 @@
 //! Values that are lists: muted signals, container names, mount points, Alertmanagers.
 //!
 //! Items stand between commas, white space around them and empty ones passed over; one faulty item makes the whole list faulty,
-//! since what is meant by the rest cannot be known. Tests: beside the code. Fuzz target: `config`.
+//! since what is meant by the rest cannot be known. Tests: beside the code.
 
 use heapless::{String, Vec};
 

@@ -3,7 +3,7 @@
 //! A `Config` that exists is right: every value is in its range. [`parse`] knows every name, default, unit and range, in
 //! one place; a faulty value is told and its default serves (CONTRACTS 2). Nothing here reads an environment or a file.
 //! Values start out as [`Config::EMPTY`], all zero bits, so that a static one costs no bytes in the binary.
-//! Fuzz target: `config`.
+//!
 
 mod address;
 mod dependency;
@@ -360,6 +360,8 @@ pub struct Config {
     pub heartbeat_url: Option<Url>,
     /// `WATCHDOG_HEARTBEAT_INTERVAL`
     pub heartbeat_interval: Millis,
+    /// `WATCHDOG_HEARTBEAT_FAIL`
+    pub heartbeat_fail: bool,
     /// `WATCHDOG_ALERTMANAGER_URL`
     pub alertmanagers: Vec<Url, ALERTMANAGERS_MAX>,
     /// `WATCHDOG_LISTEN`; none = off.
@@ -421,6 +423,7 @@ impl Config {
         ca_file: None,
         heartbeat_url: None,
         heartbeat_interval: Millis::ZERO,
+        heartbeat_fail: false,
         alertmanagers: Vec::new(),
         listen: None,
         nameserver: None,

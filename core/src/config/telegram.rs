@@ -1,6 +1,6 @@
 //! What only Telegram's variables hold: the bot's token and the chat.
 //!
-//! Must never show the token, not even a faulty one. Tests: beside the code. Fuzz target: `config`.
+//! Must never show the token, not even a faulty one. Tests: beside the code.
 
 use core::num::NonZeroI64;
 

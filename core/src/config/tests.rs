@@ -102,7 +102,7 @@ fn nothing_given_is_every_default_and_no_word() {
         CONTAINERS= CONTAINERS_IGNORE= DISK_PATHS=/ DISK_CEILING=off INODE_CEILING=off MEM_AVAILABLE_MIN=5% \
         SWAP_MAX=off LOAD_MAX=off PRESSURE_MEM_MAX=off PRESSURE_IO_MAX=off PRESSURE_CPU_MAX=off FD_MAX=90% \
         PROC=/proc TELEGRAM_TOKEN= TELEGRAM_CHAT_ID= TELEGRAM_THREAD_ID= \
-        TELEGRAM_API_URL=https://api.telegram.org TELEGRAM_PROXY= CA_FILE= HEARTBEAT_URL= HEARTBEAT_INTERVAL=1m \
+        TELEGRAM_API_URL=https://api.telegram.org TELEGRAM_PROXY= CA_FILE= HEARTBEAT_URL= HEARTBEAT_INTERVAL=1m HEARTBEAT_FAIL=false \
         ALERTMANAGER_URL= LISTEN=off NAMESERVER=";
     let shown: List<_> = read.effective.iter().map(Text::as_str).collect();
     let expected: List<_> = expected
@@ -187,6 +187,7 @@ TELEGRAM_PROXY | socks5://p:1080 | ***
 CA_FILE | /run/secrets/ca.pem | /run/secrets/ca.pem
 HEARTBEAT_URL | https://hc.example/ping/abc | ***
 HEARTBEAT_INTERVAL | 5m | 5m
+HEARTBEAT_FAIL | yes | true
 ALERTMANAGER_URL | http://a:9093,http://u:p@b:9093/am | http://a:9093,http://***@b:9093/am
 LISTEN | 127.0.0.1:9108 | 127.0.0.1:9108
 NAMESERVER | 9.9.9.9 | 9.9.9.9:53

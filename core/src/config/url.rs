@@ -3,7 +3,7 @@
 //! Must never show user info or a query. Percent-encodes nothing: a path goes into the request line as it was given, so what
 //! may not stand there is refused. Limits: the lengths of [`crate::limits`], and a unix path that the kernel takes.
 //! Follows RFC 3986 as far as `http`, `https`, `tcp`, `socks5` and `unix` need it.
-//! Tests: beside the code. Fuzz target: `config`.
+//! Tests: beside the code.
 
 use core::fmt;
 use core::net::IpAddr;

@@ -3,7 +3,7 @@
 //! Reading takes no sign, no white space and nothing that is out of range; what is read is shown again in one canonical
 //! form, which reads back to the same value. No `str::parse` of floating point numbers: a path to a panic stays
 //! alive in it. Limits: numbers of at most [`DIGITS_MAX`] digits, so that both conversions are exact.
-//! Tests: beside the code. Fuzz target: `config`.
+//! Tests: beside the code.
 
 use core::fmt;
 

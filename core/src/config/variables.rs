@@ -471,6 +471,12 @@ pub static VARIABLES: &[Variable] = &[
         Value::Span(lens!(heartbeat_interval), Bounds::USUAL),
     ),
     Variable::new(
+        "WATCHDOG_HEARTBEAT_FAIL",
+        Preset::Text("false"),
+        "true, false, 1, 0, yes, no, on or off",
+        Value::Bool(lens!(heartbeat_fail)),
+    ),
+    Variable::new(
         "WATCHDOG_ALERTMANAGER_URL",
         Preset::Unset,
         "http:// or https:// base URLs, comma separated, at most 4",
@@ -496,7 +502,6 @@ pub static VARIABLES: &[Variable] = &[
 /// family, or a dependency's key. The one that builds a feature deletes its line.
 pub(super) const NOT_YET_ACTIVE: &[&str] = &[
     "WATCHDOG_LISTEN",
-    "WATCHDOG_HEARTBEAT_URL",
     "WATCHDOG_ALERTMANAGER_URL",
     "WATCHDOG_TELEGRAM_PROXY",
 ];

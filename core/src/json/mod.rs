@@ -1,7 +1,7 @@
 //! JSON, read as a stream in constant memory, and written.
 //!
 //! The grammar is RFC 8259 with the tolerances of CONTRACTS 3: `NaN`, `Infinity` and `-Infinity` are values, bytes in
-//! a string that are not UTF-8 and lone surrogate escapes read as U+FFFD. Fuzz target: `json`.
+//! a string that are not UTF-8 and lone surrogate escapes read as U+FFFD.
 
 mod decimal;
 mod number;

@@ -2,7 +2,7 @@
 //!
 //! A number may be of any length; digits past [`crate::limits::JSON_TOKEN_BYTES_MAX`] are dropped, and only whether any
 //! of them was not zero is kept. That is all that rounding needs: no double, and no midpoint between two, has more
-//! than 767 significant digits. Tests: beside the code, against `serde_json`; fuzz target `json`.
+//! than 767 significant digits. Tests: beside the code, against `serde_json`.
 
 use heapless::String;
 

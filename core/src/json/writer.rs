@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of structure: who writes a document writes its brackets, commas and integers. There is nothing here
 //! for doubles, as the standard library's float formatting keeps a path to a panic; what we tell is counted in whole units.
-//! What is written here reads back as the same value. Tests: beside the code; fuzz target `json`.
+//! What is written here reads back as the same value. Tests: beside the code.
 
 use core::fmt::{self, Write};
 

@@ -24,6 +24,7 @@ const ENGINE: u8 = 1;
 const ENGINE_EVENTS: u8 = 2;
 const RESOLVER: u8 = 3;
 const TELEGRAM: u8 = 4;
+const HEARTBEAT: u8 = 5;
 const DEPENDENCIES: u8 = 16;
 
 /// Who has a slot.
@@ -39,6 +40,8 @@ pub enum Owner {
     Resolver,
     /// The Bot API.
     Telegram,
+    /// The heartbeat.
+    Heartbeat,
     /// A dependency, by its place in the configuration.
     Dependency(usize),
 }
@@ -53,6 +56,7 @@ impl Owner {
             ENGINE_EVENTS => Some(Self::EngineEvents),
             RESOLVER => Some(Self::Resolver),
             TELEGRAM => Some(Self::Telegram),
+            HEARTBEAT => Some(Self::Heartbeat),
             other => {
                 let place = usize::from(other.checked_sub(DEPENDENCIES)?);
                 (place < DEPENDENCIES_MAX).then_some(Self::Dependency(place))
@@ -67,6 +71,7 @@ impl Owner {
             Self::EngineEvents => ENGINE_EVENTS as usize,
             Self::Resolver => RESOLVER as usize,
             Self::Telegram => TELEGRAM as usize,
+            Self::Heartbeat => HEARTBEAT as usize,
             Self::Dependency(place) => (DEPENDENCIES as usize).saturating_add(place),
         }
     }
@@ -77,6 +82,7 @@ impl Owner {
         match self {
             Self::Orchestrator => config.orchestrator.url.as_ref(),
             Self::Telegram => config.telegram.as_ref().map(|telegram| &telegram.api_url),
+            Self::Heartbeat => config.heartbeat_url.as_ref(),
             Self::Dependency(place) => config.dependencies.get(place).map(|dependency| &dependency.url),
             Self::Engine | Self::EngineEvents | Self::Resolver => None,
         }
@@ -128,7 +134,7 @@ impl Links {
     pub fn register(&mut self, config: &Config, seed: u64) {
         self.resolver
             .start(seed, config.nameserver.map(Into::into), RESOLVER);
-        let fixed = [Owner::Orchestrator, Owner::Telegram].into_iter();
+        let fixed = [Owner::Orchestrator, Owner::Telegram, Owner::Heartbeat].into_iter();
         let dependencies = (0..config.dependencies.len()).map(Owner::Dependency);
         for owner in fixed.chain(dependencies) {
             if let Some(url) = owner.url(config) {

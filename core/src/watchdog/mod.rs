@@ -3,8 +3,9 @@
 //! [`Watchdog::handle`] takes one thing that happened, [`Watchdog::poll`] tells the wishes that it led to, until there is
 //! none, and [`Watchdog::deadline`] when to call again if nothing happens. It never sees a socket, a file or a clock.
 //! Bounded: one input leads to at most one wish for each connection, file and row of the table. At rest it is all zero
-//! bits, so that a static one costs nothing until it is used. Fuzz target: `watchdog`.
+//! bits, so that a static one costs nothing until it is used.
 
+mod beating;
 mod links;
 mod notes;
 mod probing;
@@ -15,6 +16,7 @@ mod wishes;
 
 use core::fmt;
 
+use crate::channel::heartbeat::Heartbeat;
 use crate::channel::telegram::Telegram;
 use crate::config::Config;
 use crate::digest::Message;
@@ -68,6 +70,7 @@ pub struct Watchdog<'c> {
     dependencies: [Dependency; DEPENDENCIES_MAX],
     probing: Probing,
     telegram: Telegram,
+    heartbeat: Heartbeat,
     telling: Telling,
     message: Message,
     request: Request,
@@ -95,6 +98,7 @@ impl<'c> Watchdog<'c> {
             dependencies: [const { Dependency::new() }; DEPENDENCIES_MAX],
             probing: Probing::new(),
             telegram: Telegram::new(),
+            heartbeat: Heartbeat::new(),
             telling: Telling::new(),
             message: Message::new(),
             request: Request::new(),
@@ -292,6 +296,7 @@ impl<'c> Watchdog<'c> {
             docker,
             dependencies,
             telegram,
+            heartbeat,
             probing,
             ..
         } = self;
@@ -308,6 +313,10 @@ impl<'c> Watchdog<'c> {
             }
             (Owner::Telegram, Piece::Head(head)) => telegram.head(head.status),
             (Owner::Telegram, Piece::Body(bytes)) => telegram.body(bytes),
+            (Owner::Heartbeat, Piece::Head(head)) => {
+                heartbeat.head(head.status);
+                enough = true;
+            }
             (Owner::Dependency(place), piece) => {
                 if let (Some(dependency), Some(config)) =
                     (dependencies.get_mut(place), config.dependencies.get(place))
@@ -315,7 +324,7 @@ impl<'c> Watchdog<'c> {
                     enough |= probing::dependency(piece, dependency, config);
                 }
             }
-            (Owner::Resolver, _) => {}
+            (Owner::Resolver, _) | (Owner::Heartbeat, Piece::Body(_)) => {}
         });
         if enough {
             exchange.finish(now);
@@ -392,6 +401,12 @@ impl<'c> Watchdog<'c> {
     #[must_use]
     pub const fn telegram(&self) -> &Telegram {
         &self.telegram
+    }
+
+    /// Tells the heartbeat.
+    #[must_use]
+    pub const fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
     }
 
     /// Tells what `notify-test` has to report, in words.

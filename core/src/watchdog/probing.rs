@@ -279,6 +279,7 @@ impl Watchdog<'_> {
 
     /// Takes the outcomes of exchanges that ended.
     fn collect(&mut self, now: Instant, config: &Config) {
+        self.collect_heartbeat(now);
         if let Some(outcome) = self.take_outcome(Owner::Orchestrator) {
             self.orchestrator_ended(outcome, now, config);
         }
@@ -399,6 +400,7 @@ impl Watchdog<'_> {
             self.orchestrator.restart_counts();
         }
         self.probing.end(now);
+        self.beat(now, config);
         self.telling.something_changed();
     }
 

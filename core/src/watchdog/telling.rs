@@ -284,9 +284,12 @@ impl Watchdog<'_> {
             let _ = write!(Cut::new(&mut sources), ", {ok} of {all} dependencies ok");
         }
         message.add(format_args!("sources: {sources}"), bytes_max);
-        let (faults, more) = self.notes.faults();
+        let (faults, mut more) = self.notes.faults();
         for fault in faults {
-            message.add(format_args!("⚠️ {fault}"), bytes_max);
+            // Faults leave half of the message to what fires.
+            if !message.add(format_args!("⚠️ {fault}"), bytes_max / 2) {
+                more = more.saturating_add(1);
+            }
         }
         if more > 0 {
             message.add(

@@ -26,12 +26,15 @@ struct World {
     now: Instant,
     orchestrator: Peered,
     telegram: Peered,
+    heartbeat: Peered,
     open: Vec<(Connection, u16)>,
     logs: Vec<String>,
     sent: Vec<String>,
+    beats: Vec<String>,
 }
 
 const TELEGRAM: u16 = 8443;
+const HEARTBEAT: u16 = 8444;
 
 /// The machine is some megabytes and passes over the stack on its way to the heap: more than a test's stack has.
 fn with_room(test: fn()) {
@@ -85,6 +88,8 @@ impl World {
             now: Instant::from_millis(1_000),
             orchestrator: http("200 OK", "{}"),
             telegram: http("200 OK", r#"{"ok":true,"result":{}}"#),
+            heartbeat: http("200 OK", "ok"),
+            beats: Vec::new(),
             open: Vec::new(),
             logs: Vec::new(),
             sent: Vec::new(),
@@ -161,17 +166,19 @@ impl World {
     }
 
     fn peer(&self, port: u16) -> Peered {
-        if port == TELEGRAM {
-            self.telegram.clone()
-        } else {
-            self.orchestrator.clone()
+        match port {
+            TELEGRAM => self.telegram.clone(),
+            HEARTBEAT => self.heartbeat.clone(),
+            _ => self.orchestrator.clone(),
         }
     }
 
     fn answer(&mut self, connection: Connection, request: String) {
         let port = self.open.iter().find(|(open, _)| *open == connection).unwrap().1;
-        if port == TELEGRAM {
-            self.sent.push(request);
+        match port {
+            TELEGRAM => self.sent.push(request),
+            HEARTBEAT => self.beats.push(request),
+            _ => {}
         }
         if let Peered::Answers(answer) = self.peer(port) {
             self.watchdog
@@ -393,5 +400,178 @@ fn spurious_calls_change_nothing() {
             world.tell(input);
         }
         assert_eq!((world.logs.len(), world.open.len()), (logs, 0));
+    });
+}
+
+const BEATS: &[(&str, &str)] = &[
+    (
+        "WATCHDOG_HEARTBEAT_URL",
+        "http://u:p@127.0.0.1:8444/ping/secret-uuid?rid=1",
+    ),
+    ("WATCHDOG_HEARTBEAT_FAIL", "true"),
+    ("WATCHDOG_LOG", "debug"),
+];
+
+/// The heart beats after completed ticks, once an interval, and says `/fail` while a master alarm fires.
+#[test]
+fn the_heart_beats_once_an_interval() {
+    with_room(|| {
+        let mut world = World::new(BEATS);
+        world.pass(600);
+        assert!((10..=11).contains(&world.beats.len()), "{}", world.beats.len());
+        assert!(
+            world
+                .beats
+                .iter()
+                .all(|beat| beat.starts_with("GET /ping/secret-uuid?rid=1 HTTP/1.1\r\n"))
+        );
+        world.orchestrator = Peered::Refuses;
+        world.pass(120);
+        let last = world.beats.last().unwrap();
+        assert!(
+            last.starts_with("GET /ping/secret-uuid/fail?rid=1 HTTP/1.1\r\n"),
+            "{last}"
+        );
+        world.orchestrator = http("200 OK", "{}");
+        world.pass(120);
+        assert!(!world.beats.last().unwrap().contains("/fail"));
+    });
+}
+
+/// A heartbeat that fails is one line at debug, and one when it is answered again; none holds the URL.
+#[test]
+fn a_failing_heartbeat_is_logged_once() {
+    with_room(|| {
+        let mut world = World::new(BEATS);
+        world.heartbeat = http("404 Not Found", "");
+        world.pass(600);
+        world.heartbeat = Peered::Refuses;
+        world.pass(600);
+        let lines = |world: &World| {
+            world
+                .logs
+                .iter()
+                .filter(|line| line.contains("event=heartbeat"))
+                .count()
+        };
+        assert_eq!(lines(&world), 1, "{:?}", world.logs);
+        world.heartbeat = http("204 No Content", "");
+        world.pass(120);
+        assert_eq!(lines(&world), 2, "{:?}", world.logs);
+        assert!(world.watchdog.heartbeat().counts().1 >= 19);
+        assert!(world.logs.iter().all(|line| !line.contains("secret-uuid")));
+    });
+}
+
+/// 500 signals that fire in one tick are at most two messages in the first minute, all told within ten, none twice.
+#[test]
+fn a_flood_is_told_in_measure() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        let stages: Vec<String> = (0..500)
+            .map(|number| format!(r#"{{"stage":"s-{number:03}","count":1,"oldest_age_s":9000}}"#))
+            .collect();
+        world.orchestrator = http("200 OK", &format!(r#"{{"stages":[{}]}}"#, stages.join(",")));
+        while world.texts().len() < 2 {
+            world.pass(1);
+        }
+        world.pass(59);
+        assert!(world.texts().len() <= 3, "{:?}", world.texts().len());
+        world.pass(540);
+        let texts = world.texts();
+        for number in 0..500 {
+            let line = format!("FIRING stage_stuck:s-{number:03}: ");
+            let told = texts.iter().filter(|text| text.contains(&line)).count();
+            assert_eq!(told, 1, "{line} in {} messages", texts.len());
+        }
+        assert!(texts.iter().all(|text| text.len() <= 4096));
+    });
+}
+
+/// Refusals of a permanent kind are tried every ten minutes, and logged hourly.
+#[test]
+fn a_permanent_refusal_is_logged_hourly() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.telegram = Peered::Refuses;
+        world.pass(31);
+        world.telegram = http(
+            "403 Forbidden",
+            r#"{"ok":false,"description":"Forbidden: bot was blocked by the user"}"#,
+        );
+        world.pass(3 * 3_600);
+        let logged = world
+            .logs
+            .iter()
+            .filter(|line| line.contains("bot was blocked"))
+            .count();
+        assert!((1..=4).contains(&logged), "{logged}");
+        assert!(world.sent.len() <= 20, "{}", world.sent.len());
+        assert!(world.watchdog.telegram().is_broken());
+    });
+}
+
+/// An answer that asks for one change after the other is not hammered: at most one try a second.
+#[test]
+fn endless_migration_is_paced() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        for chat in 0..30 {
+            let answer = format!(
+                r#"{{"ok":false,"description":"Bad Request","parameters":{{"migrate_to_chat_id":-{}}}}}"#,
+                100 + chat % 2
+            );
+            world.telegram = http("400 Bad Request", &answer);
+            world.pass(2);
+        }
+        assert!(world.sent.len() <= 61, "{}", world.sent.len());
+    });
+}
+
+/// A front that answers 504 may have passed the message on: the next one says that it may be a second one.
+#[test]
+fn a_gateway_time_out_leaves_doubt() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.telegram = http("504 Gateway Timeout", "<html>");
+        world.pass(31);
+        assert!(!world.texts()[0].contains("again: "));
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(60);
+        let texts = world.texts();
+        assert!(
+            texts.last().unwrap().contains("again: it is not known"),
+            "{texts:?}"
+        );
+    });
+}
+
+/// The end of a cost is no line for people, not even a late one, and leaves nothing untold.
+#[test]
+fn the_end_of_a_cost_is_not_told() {
+    with_room(|| {
+        let mut world = World::new(&[("WATCHDOG_COST_DAILY_MAX", "5")]);
+        world.pass(60);
+        world.telegram = Peered::Refuses;
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":7}}"#);
+        world.pass(60);
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":1}}"#);
+        world.pass(600);
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(300);
+        assert_eq!(world.texts().len(), 1, "{:?}", world.texts());
+        let mut status = String::new();
+        crate::status::write_json(&world.watchdog, world.now, &mut status).unwrap();
+        assert!(!status.contains(r#""told":false"#), "{status}");
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":9}}"#);
+        world.pass(60);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[1].contains("🟡 FIRING cost_over: 9.00 USD today") && !texts[1].contains("RESOLVED"),
+            "{}",
+            texts[1]
+        );
     });
 }

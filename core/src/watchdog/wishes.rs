@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 
+use crate::channel::heartbeat;
 use crate::config::Config;
 use crate::exchange::{Security, Want};
 use crate::logfmt::{self, Line};
@@ -11,7 +12,7 @@ use crate::probe::host;
 use crate::time::Instant;
 
 use super::links::{self, EnginePath, Owner};
-use super::{Mode, Watchdog, telling};
+use super::{Mode, Watchdog, beating, telling};
 
 /// A wish without its texts, which stand in the machine's own buffers.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +141,7 @@ impl<'c> Watchdog<'c> {
             message,
             docker,
             probing,
+            table,
             ..
         } = self;
         request.clear();
@@ -152,6 +154,10 @@ impl<'c> Watchdog<'c> {
             Owner::Orchestrator | Owner::Dependency(_) => owner
                 .url(config)
                 .map_or(Err(core::fmt::Error), |url| links::write_get(url, request)),
+            Owner::Heartbeat => match &config.heartbeat_url {
+                Some(url) => heartbeat::emit(url, beating::beat_of(table, config), request),
+                None => Err(core::fmt::Error),
+            },
             Owner::Resolver => Err(core::fmt::Error),
         }
     }

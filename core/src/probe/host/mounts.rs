@@ -3,7 +3,7 @@
 //! Read byte by byte, in constant memory: of a line only the device, the type and whether its super options say `ro` are
 //! kept, and the mount point is compared with the paths while it passes. Never looks at the mount's own options (field
 //! 6): a `:ro` bind mount says `ro` there of a healthy disk. A path is compared as it is written, symbolic links are not
-//! followed. Format: proc_pid_mountinfo(5). Never panics. Tests: beside the code; fuzz target: `host`.
+//! followed. Format: proc_pid_mountinfo(5). Never panics. Tests: beside the code.
 
 use heapless::Vec;
 

@@ -2,7 +2,7 @@
 //!
 //! A line that is not understood is passed over, a number that does not fit counts as missing: what is missing makes its
 //! signal unknown, never wrong. Formats: proc_meminfo(5), proc_loadavg(5), proc_stat(5), proc_sys_fs(5), and the
-//! kernel's Documentation/accounting/psi.rst. Tests: beside the code; fuzz target: `host`.
+//! kernel's Documentation/accounting/psi.rst. Tests: beside the code.
 
 use super::call::{Call, Missing};
 use super::figure::Hundredths;

@@ -7,7 +7,7 @@
 //!
 //! It never holds a document: a body may be of any length, and constant memory serves ([`crate::limits::AGENTS_MAX`]
 //! agents with state). No document makes it panic, and none costs more than time in proportion to its length.
-//! Tests: `tests.rs`; fuzz target `envelope`.
+//! Tests: `tests.rs`.
 
 mod agents;
 mod envelope;

@@ -7,7 +7,7 @@
 //! Never: follow a redirect, reuse a connection, guess at framing that two readers could understand differently.
 //! Limits: a head of [`HTTP_HEAD_BYTES_MAX`] bytes and [`HTTP_FIELDS_MAX`] fields, [`head::INTERIM_HEADS_MAX`] interim
 //! heads before the real one, a chunk's size line of [`body::CHUNK_LINE_BYTES_MAX`] bytes, trailers like a head.
-//! RFC 9110 and 9112, and CONTRACTS 3. Tests: beside the code. Fuzz target: `http`.
+//! RFC 9110 and 9112, and CONTRACTS 3. Tests: beside the code.
 
 pub mod body;
 pub mod head;
