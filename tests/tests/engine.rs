@@ -11,22 +11,21 @@
 //! take turns, since the Compose file names its container, and remove every container they made.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use watchdog_tests::engine::{
+    Engine, SUBJECT, SUBJECT_WITH_HEALTH, Shared, Subject, build_subjects, docker, make_readable, repository,
+    socket, stdout, succeed,
+};
 use watchdog_tests::fake::FakeTelegram;
 use watchdog_tests::fake::telegram::{CHAT_ID, TOKEN};
 
 /// The container that the Compose file makes.
 const WATCHDOG: &str = "orchestrator-watchdog";
-/// The image of the subjects, and the one of those with a health check.
-const SUBJECT: &str = "watchdog-subject:plain";
-const SUBJECT_WITH_HEALTH: &str = "watchdog-subject:health";
 /// What the image may weigh: 2.1 MiB.
 const IMAGE_BYTES_MAX: u64 = 2_202_009;
 /// How long anything may take to be told. The watchdog looks every second here; the rest is room for a busy machine.
@@ -341,93 +340,6 @@ impl Drop for Watchdog<'_> {
     }
 }
 
-/// A container that is there to be broken. It sees one folder of the test as `/flags`.
-struct Subject {
-    name: &'static str,
-    flags: Shared,
-}
-
-impl Subject {
-    fn new(name: &'static str, options: &[&str], image: &str, words: &[&str]) -> Self {
-        let subject = Self {
-            name,
-            flags: Shared::new(),
-        };
-        let volume = format!("{}:/flags:ro", subject.flags.folder().display());
-        let mut arguments = vec![
-            "run",
-            "--detach",
-            "--init",
-            "--network",
-            "none",
-            "--name",
-            name,
-            "--volume",
-            &volume,
-        ];
-        arguments.extend(options);
-        arguments.push(image);
-        arguments.extend(words);
-        docker(&arguments);
-        subject
-    }
-
-    /// One that runs until [`Subject::end_now`], then exits with 3.
-    fn that_runs(name: &'static str, options: &[&str], image: &str) -> Self {
-        Self::new(name, options, image, &["until", "/flags/end", "3"])
-    }
-
-    fn end_now(&self) {
-        self.mark("end");
-    }
-
-    fn stop(&self) {
-        docker(&["stop", self.name]);
-    }
-
-    fn begin_again(&self) {
-        self.unmark("end");
-        docker(&["start", self.name]);
-    }
-
-    fn mark(&self, flag: &str) {
-        fs::write(self.flags.path(flag), "").unwrap();
-    }
-
-    fn unmark(&self, flag: &str) {
-        drop(fs::remove_file(self.flags.path(flag)));
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        drop(Command::new("docker").args(["rm", "--force", self.name]).output());
-    }
-}
-
-/// A folder that a container's user may look into, unlike a plain temporary one.
-struct Shared(TempDir);
-
-impl Shared {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        make_readable(folder.path());
-        Self(folder)
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
-
-fn make_readable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 /// The right to use the engine, with all images built.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -443,57 +355,7 @@ fn build_images() {
         "{}",
         succeed(&mut Command::new(repository().join("deploy/build.sh")))
     );
-    let context = TempDir::new().unwrap();
-    let binary = static_subject(context.path());
-    let dockerfile = "FROM scratch\nCOPY subject /subject\nENTRYPOINT [\"/subject\"]\n";
-    let health = "HEALTHCHECK --interval=1s --timeout=2s --retries=2 CMD [\"/subject\", \"absent\", \"/flags/sick\"]\n";
-    assert!(binary.exists());
-    for (image, text) in [
-        (SUBJECT, dockerfile.to_owned()),
-        (SUBJECT_WITH_HEALTH, format!("{dockerfile}{health}")),
-    ] {
-        fs::write(context.path().join("Dockerfile"), text).unwrap();
-        docker(&[
-            "build",
-            "--quiet",
-            "--tag",
-            image,
-            &context.path().display().to_string(),
-        ]);
-    }
-}
-
-/// Builds the subject static: it uses `std` alone, so one call of the compiler does.
-fn static_subject(folder: &Path) -> PathBuf {
-    let binary = folder.join("subject");
-    let source = repository().join("tests/src/bin/subject.rs");
-    let mut command = Command::new("rustc");
-    command
-        .args([
-            "--edition",
-            "2024",
-            "-O",
-            "-C",
-            "target-feature=+crt-static",
-            "-o",
-        ])
-        .arg(&binary)
-        .arg(source);
-    succeed(&mut command);
-    binary
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// The engine's socket: `tests/engine.sh` names it in DOCKER_HOST.
-fn socket() -> PathBuf {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    PathBuf::from(
-        host.strip_prefix("unix://")
-            .unwrap_or_else(|| panic!("{host} is no unix socket")),
-    )
+    build_subjects(&Engine::given());
 }
 
 /// What the operator is told to find out by `stat -c %g`.
@@ -509,21 +371,4 @@ fn inspect_image(format: &str) -> String {
         format,
         "orchestrator-watchdog:latest",
     ])
-}
-
-fn docker(arguments: &[&str]) -> String {
-    succeed(Command::new("docker").args(arguments))
-}
-
-fn succeed(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {said}");
-    stdout(&output).trim().to_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
