@@ -11,6 +11,9 @@
 //! take turns, since the Compose file names its container, and remove every container they made.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
@@ -164,6 +167,123 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     println!("memory by the engine's count: {}", watchdog.memory());
 }
 
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn behind_the_proxy_it_sees_all_it_needs_and_the_rest_is_refused() {
+    // By the two Compose files that ship and a real HAProxy: deaths are told as ever, by events and inspections; other
+    // requests are answered 403 by the socket that the watchdog has; and a proxy that refuses too much is named.
+    let turn = turn();
+    println!(
+        "{}",
+        succeed(&mut Command::new(repository().join("tests/haproxy_image.sh")))
+    );
+    let proxy = Proxy::new();
+    let watchdog = Watchdog::up_behind(&turn, &proxy);
+    wait_until("an engine through the proxy", || {
+        let table = stdout(&watchdog.exec("check"));
+        table.contains("docker_down") && state_of("docker_down", &table) == "clear"
+    });
+    let table = stdout(&watchdog.exec("check"));
+    assert!(!table.contains("events refused"), "{table}");
+    wait_until("a look around", || watchdog.log().contains("STARTED"));
+    let subject = Subject::that_runs("subject-behind", &[], SUBJECT);
+    subject.end_now();
+    watchdog.wait_for_event("firing", "container_down:subject-behind", "exited 3");
+
+    for (request, status) in [
+        ("GET /version", "200"),
+        ("GET /v1.41/containers/json?all=1", "200"),
+        ("POST /containers/create", "403"),
+        ("POST /containers/json", "403"),
+        ("HEAD /containers/json", "403"),
+        ("GET /images/json", "403"),
+        ("GET /containers/ab12/logs", "403"),
+        ("GET /containers/ab12/archive?path=/", "403"),
+        ("GET /containers/json/../../images/json", "403"),
+        ("GET /containers/%2e%2e/images/json", "403"),
+        ("GET //containers/json", "403"),
+    ] {
+        let answer = proxy.ask(request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {answer}"
+        );
+    }
+
+    proxy.refuse_the_list();
+    watchdog.wait_for_event("firing", "docker_down", "the proxy refuses /containers/json");
+}
+
+/// The container of HAProxy that `compose.proxy.yaml` makes.
+struct Proxy {
+    folder: Shared,
+}
+
+impl Proxy {
+    const NAME: &str = "orchestrator-watchdog-proxy";
+
+    /// One by the rules that ship.
+    fn new() -> Self {
+        let folder = Shared::new();
+        let rules = folder.path("haproxy.cfg");
+        fs::copy(repository().join("deploy/haproxy.cfg"), &rules).unwrap();
+        Self { folder }
+    }
+
+    fn rules(&self) -> PathBuf {
+        self.folder.path("haproxy.cfg")
+    }
+
+    /// Sends one request by the socket that the watchdog has, and tells the answer.
+    fn ask(&self, request: &str) -> String {
+        let pid = docker(&["inspect", "--format", "{{.State.Pid}}", Self::NAME]);
+        let path = format!("/proc/{pid}/root/run/engine/docker.sock");
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// It starts anew, with rules that leave the list out.
+    fn refuse_the_list(&self) {
+        let rules = fs::read_to_string(self.rules()).unwrap();
+        let fewer = rules.replace("containers/json|", "");
+        assert_ne!(rules, fewer, "the rules do not name the list");
+        // The same file, written over: that is what is mounted.
+        fs::write(self.rules(), fewer).unwrap();
+        docker(&["restart", "--time", "1", Self::NAME]);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = Command::new("docker").args(["logs", Self::NAME]).output();
+            eprintln!("the proxy's log: {log:?}");
+        }
+        for words in [
+            ["rm", "--force", Self::NAME],
+            ["volume", "rm", "orchestrator-watchdog_engine"],
+        ] {
+            drop(Command::new("docker").args(words).output());
+        }
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "no {what} in {PATIENCE:?}");
+        sleep(Duration::from_millis(200));
+    }
+}
+
 /// The containers of the story that run from its beginning.
 struct Cast {
     dies: Subject,
@@ -216,6 +336,13 @@ impl Cast {
     }
 }
 
+fn variables(pairs: &[(&str, &str)]) -> serde_json::Map<String, serde_json::Value> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect()
+}
+
 /// What `check` says of a signal.
 fn state_of(signal: &str, table: &str) -> String {
     let line = table
@@ -246,31 +373,60 @@ impl<'turn> Watchdog<'turn> {
         gid: String,
         volumes: &[String],
     ) -> Self {
-        let folder = TempDir::new().unwrap();
-        let compose_file = repository().join("deploy/compose.yaml");
-        let mut arguments = vec![
-            "compose".to_owned(),
-            "-f".to_owned(),
-            compose_file.display().to_string(),
-        ];
+        let mut services = serde_json::Map::new();
         if !environment.is_empty() {
-            // Compose reads JSON too, since YAML does.
-            let environment: serde_json::Map<String, serde_json::Value> = environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-                .collect();
-            let service = serde_json::json!({"environment": environment, "volumes": volumes});
-            let document = serde_json::json!({"services": {WATCHDOG: service}});
-            let path = folder.path().join("override.yaml");
-            fs::write(&path, document.to_string()).unwrap();
-            arguments.extend(["-f".to_owned(), path.display().to_string()]);
+            let service = serde_json::json!({"environment": variables(environment), "volumes": volumes});
+            services.insert(WATCHDOG.to_owned(), service);
         }
+        Self::up_by(turn, &["compose.yaml"], gid, services)
+    }
+
+    /// The watchdog with `proxy` between it and the engine.
+    fn up_behind(turn: &'turn MutexGuard<'static, ()>, proxy: &Proxy) -> Self {
+        let environment = variables(&[("WATCHDOG_INTERVAL", "1s"), ("WATCHDOG_ORCH_URL", "off")]);
+        let mut services = serde_json::Map::new();
+        services.insert(
+            WATCHDOG.to_owned(),
+            serde_json::json!({"environment": environment}),
+        );
+        let rules = format!("{}:/etc/haproxy.cfg:ro", proxy.rules().display());
+        services.insert("docker-proxy".to_owned(), serde_json::json!({"volumes": [rules]}));
+        Self::up_by(
+            turn,
+            &["compose.yaml", "compose.proxy.yaml"],
+            socket_gid(),
+            services,
+        )
+    }
+
+    /// By these files of `deploy`, and what is to be different in a test.
+    fn up_by(
+        turn: &'turn MutexGuard<'static, ()>,
+        files: &[&str],
+        gid: String,
+        services: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut paths: Vec<PathBuf> = files
+            .iter()
+            .map(|file| repository().join("deploy").join(file))
+            .collect();
+        if !services.is_empty() {
+            // Compose reads JSON too, since YAML does.
+            let path = folder.path().join("override.yaml");
+            fs::write(&path, serde_json::json!({"services": services}).to_string()).unwrap();
+            paths.push(path);
+        }
+        let files = paths
+            .iter()
+            .flat_map(|path| ["-f".to_owned(), path.display().to_string()]);
         let variables = vec![
             ("DOCKER_SOCKET", socket().display().to_string()),
             ("DOCKER_GID", gid),
+            ("PROXY_IMAGE", "watchdog-haproxy:test".to_owned()),
         ];
         let watchdog = Self {
-            arguments,
+            arguments: std::iter::once("compose".to_owned()).chain(files).collect(),
             variables,
             _override: folder,
             _turn: turn,
