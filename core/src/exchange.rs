@@ -11,7 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
-use crate::limits::{ADDRESSES_MAX, CONNECT_ATTEMPT};
+use crate::limits::{ADDRESSES_MAX, CONNECT_ATTEMPT, HANDSHAKE_TURN};
 use crate::net::{Closed, Connection};
 use crate::time::{Instant, Millis};
 use crate::wire::dns;
@@ -87,6 +87,8 @@ pub enum Task {
 pub enum Stage {
     /// The name was being looked up.
     Resolving,
+    /// It was put off, since others were making their TLS connections, and was never tried.
+    Queued,
     /// The connection, with TLS also the handshake, was being made.
     Connecting,
     /// The request was sent, and no head had come.
@@ -99,6 +101,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolving => "resolving the name",
+            Self::Queued => "waiting for its turn",
             Self::Connecting => "connecting",
             Self::Waiting => "waiting for an answer",
             Self::Reading => "reading the answer",
@@ -172,6 +175,9 @@ pub struct Exchange {
     opened_at: Option<Instant>,
     deadline: Option<Instant>,
     attempt_until: Instant,
+    attempt_at: Instant,
+    /// A TLS connection that is being made no longer counts among those under way.
+    slow: bool,
     addresses: Vec<IpAddr, ADDRESSES_MAX>,
     tried: usize,
     response: Response,
@@ -197,6 +203,8 @@ impl Exchange {
             opened_at: None,
             deadline: None,
             attempt_until: Instant::ZERO,
+            attempt_at: Instant::ZERO,
+            slow: false,
             addresses: Vec::new(),
             tried: 0,
             response: Response::new(),
@@ -238,13 +246,15 @@ impl Exchange {
         !matches!(self.phase, Phase::Idle)
     }
 
-    /// Tells whether a TLS handshake is under way.
+    /// Tells whether a TLS handshake is under way. One that makes others wait for longer than [`HANDSHAKE_TURN`] does not
+    /// count any more: most likely there is no peer, and those that wait would be called down for it.
     #[must_use]
     pub const fn is_shaking_hands(&self) -> bool {
-        matches!(
+        let connecting = matches!(
             (self.phase, self.target),
             (Phase::Connecting, Target::Host(_, _, Security::Tls))
-        )
+        );
+        connecting && !self.slow
     }
 
     /// Tells whether the next wish is to open a TLS connection, which the composer may have to put off.
@@ -300,6 +310,7 @@ impl Exchange {
 
     fn open(&mut self, now: Instant) -> Option<Want> {
         self.connection.generation = self.connection.generation.wrapping_add(1);
+        (self.attempt_at, self.slow) = (now, false);
         let want = match self.target {
             Target::Unix => {
                 self.attempt_until = self.deadline.unwrap_or(now.after(CONNECT_ATTEMPT));
@@ -431,6 +442,8 @@ impl Exchange {
             self.end(Err(Failure::TimedOut(limit, self.stage())));
         } else if self.phase == Phase::Connecting && now >= self.attempt_until {
             self.try_next(Closed::TimedOut);
+        } else if self.is_shaking_hands() && now >= self.attempt_at.after(HANDSHAKE_TURN) {
+            self.slow = true;
         }
     }
 
@@ -442,6 +455,7 @@ impl Exchange {
     fn stage(&self) -> Stage {
         match self.phase {
             Phase::Idle | Phase::Resolving => Stage::Resolving,
+            Phase::Opening if self.opened_at.is_none() => Stage::Queued,
             Phase::Opening | Phase::Connecting => Stage::Connecting,
             Phase::Requesting | Phase::Answering if self.head_came => Stage::Reading,
             Phase::Requesting | Phase::Answering => Stage::Waiting,
@@ -451,14 +465,12 @@ impl Exchange {
     /// Tells when [`Exchange::time`] is to be called at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Idle => None,
-            Phase::Connecting => Some(
-                self.deadline
-                    .map_or(self.attempt_until, |end| end.min(self.attempt_until)),
-            ),
-            Phase::Resolving | Phase::Opening | Phase::Requesting | Phase::Answering => self.deadline,
-        }
+        let turn = self
+            .is_shaking_hands()
+            .then(|| self.attempt_at.after(HANDSHAKE_TURN));
+        let attempt = (self.phase == Phase::Connecting).then_some(self.attempt_until);
+        let end = self.deadline.filter(|_| self.is_busy());
+        [turn, attempt, end].into_iter().flatten().min()
     }
 
     /// Takes the outcome, once: how long it took from the first connect to the last byte, or why it failed.
@@ -600,5 +612,31 @@ mod tests {
         let why = Closed::Tls(crate::net::TlsFault::Expired);
         exchange.closed(first, why, at(1));
         assert_eq!(exchange.take_outcome(), Some(Err(Failure::Unconnected(why))));
+    }
+
+    /// A TLS connection that nobody takes stops counting among those under way, so that others get their turn; one
+    /// that never got it ends as not tried.
+    #[test]
+    fn a_handshake_that_hangs_gives_up_its_turn() {
+        let target = Target::Host(dns::NameId::default(), 443, Security::Tls);
+        let mut exchange = Exchange::new();
+        exchange.start(at(0), Some(at(5_000)), target, Task::Request);
+        exchange.resolved(&[address(1)]);
+        assert!(matches!(exchange.poll(at(0)), Some(Want::OpenTcp(..))));
+        assert!(exchange.is_shaking_hands());
+        let turn = exchange.deadline().unwrap();
+        assert!(turn < at(1_000));
+        exchange.time(turn);
+        assert!(!exchange.is_shaking_hands());
+        assert_eq!(exchange.deadline(), Some(at(5_000)));
+        let mut waiting = Exchange::new();
+        waiting.start(at(0), Some(at(5_000)), target, Task::Request);
+        waiting.resolved(&[address(1)]);
+        waiting.time(at(5_000));
+        let outcome = waiting.take_outcome();
+        assert_eq!(
+            outcome,
+            Some(Err(Failure::TimedOut(Millis::from_secs(5), Stage::Queued)))
+        );
     }
 }

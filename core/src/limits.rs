@@ -67,6 +67,9 @@ pub const ADDRESSES_MAX: usize = 8;
 pub const CONNECT_ATTEMPT: Millis = Millis::from_millis(1_500);
 /// TLS handshakes under way at once: each holds some 30 KiB, and a small host has one or two cores for them.
 pub const TLS_HANDSHAKES_MAX: usize = 4;
+/// Time in which a TLS connection that is being made counts among [`TLS_HANDSHAKES_MAX`]. A handshake over a bad link
+/// takes less; what takes longer is mostly a peer that is not there, and holds no keys yet.
+pub const HANDSHAKE_TURN: Millis = Millis::from_millis(400);
 
 /// Bytes of a message to people (Telegram counts 4096 characters; bytes are the upper bound of those).
 pub const MESSAGE_BYTES_MAX: usize = 4096;

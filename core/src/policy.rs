@@ -53,8 +53,6 @@ fn raise(config: &Config, kind: Kind, subject: &Subject) -> Raise {
         Kind::OrchDown => Raise::Ticks(config.orchestrator.down_ticks),
         // Their durations replace K, and the agents' own rows have waited them out.
         Kind::AgentStalled | Kind::AgentRunaway => Raise::Ticks(1),
-        // Ten quiet minutes or three restarts have debounced these already.
-        Kind::ContainerRestarting | Kind::ContainerOom => Raise::Ticks(1),
         Kind::DepDown | Kind::DepSlow | Kind::DepCert => {
             let named = config
                 .dependencies

@@ -39,6 +39,8 @@ pub struct Log {
     inside_line: bool,
     retry_at: Instant,
     retry_gap: Millis,
+    /// When it was last written.
+    flushed_at: Instant,
     wall: Utc,
 }
 
@@ -54,6 +56,7 @@ impl Log {
             inside_line: false,
             retry_at: Instant::ZERO,
             retry_gap: RETRY_FIRST,
+            flushed_at: Instant::ZERO,
             wall: Utc::default(),
         }
     }
@@ -70,6 +73,11 @@ impl Log {
         }
         self.settle_account(line.len().saturating_add(1));
         // A line that came after dropped ones stands behind the account of them or nowhere.
+        if self.dropped == 0 && self.append(line) {
+            return;
+        }
+        // A burst of more than the ring holds is no reason to drop while somebody reads.
+        self.flush(self.flushed_at);
         if self.dropped > 0 || !self.append(line) {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -87,6 +95,7 @@ impl Log {
 
     /// Writes what standard output takes now.
     pub fn flush(&mut self, now: Instant) {
+        self.flushed_at = now;
         if now < self.retry_at {
             return;
         }
@@ -230,6 +239,20 @@ mod tests {
         log.flush(at(0));
         assert_eq!(read(), "first line\nsecond line\n");
         assert_eq!(log.deadline(), None);
+    }
+
+    /// A burst of more than the ring holds, between two turns of the loop, loses nothing while somebody reads.
+    #[test]
+    fn a_burst_gets_through_while_somebody_reads() {
+        becomes(Pipe::Takes(4096));
+        let mut log = Log::new(Level::Info, sink);
+        log.flush(at(1));
+        let line = "x".repeat(99);
+        for _ in 0..1000 {
+            log.push(Level::Info, &line);
+        }
+        log.flush(at(1));
+        assert_eq!(read().lines().count(), 1000);
     }
 
     #[test]

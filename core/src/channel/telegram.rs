@@ -317,6 +317,7 @@ impl Telegram {
         self.started |= errand == Errand::Start;
         self.fault.clear();
         (self.failures, self.broken, self.doubtful) = (0, false, false);
+        self.logged_at = None;
         (self.plain, self.shorter) = (false, false);
         self.overflow = left > 0;
         if errand == Errand::Identify {

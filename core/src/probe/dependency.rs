@@ -5,7 +5,7 @@
 //! clock; of one that was refused, only that it had expired is known.
 
 use crate::config;
-use crate::exchange::{Failure, Outcome};
+use crate::exchange::{Failure, Outcome, Stage};
 use crate::limits::{BODY_SEARCH_BYTES_MAX, BODY_TEXT_BYTES_MAX};
 use crate::net::{Closed, TlsFault};
 use crate::signal::{Kind, Observation};
@@ -184,6 +184,10 @@ impl Dependency {
         };
         let took = match self.outcome.result() {
             None => return,
+            // Nobody asked it, so nobody knows.
+            Some(Err(failure @ Failure::TimedOut(_, Stage::Queued))) => {
+                return down(Observation::Unknown, format_args!("{failure}"));
+            }
             Some(Err(failure)) => return down(Observation::Active, format_args!("{failure}")),
             Some(Ok(took)) => took,
         };

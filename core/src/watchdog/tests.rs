@@ -546,3 +546,32 @@ fn a_gateway_time_out_leaves_doubt() {
         );
     });
 }
+
+/// The end of a cost is no line for people, not even a late one, and leaves nothing untold.
+#[test]
+fn the_end_of_a_cost_is_not_told() {
+    with_room(|| {
+        let mut world = World::new(&[("WATCHDOG_COST_DAILY_MAX", "5")]);
+        world.pass(60);
+        world.telegram = Peered::Refuses;
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":7}}"#);
+        world.pass(60);
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":1}}"#);
+        world.pass(600);
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(300);
+        assert_eq!(world.texts().len(), 1, "{:?}", world.texts());
+        let mut status = String::new();
+        crate::status::write_json(&world.watchdog, world.now, &mut status).unwrap();
+        assert!(!status.contains(r#""told":false"#), "{status}");
+        world.orchestrator = http("200 OK", r#"{"cost":{"today_usd":9}}"#);
+        world.pass(60);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[1].contains("🟡 FIRING cost_over: 9.00 USD today") && !texts[1].contains("RESOLVED"),
+            "{}",
+            texts[1]
+        );
+    });
+}

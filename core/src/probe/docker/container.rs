@@ -13,6 +13,9 @@ use crate::time::{Instant, Millis, Utc};
 pub(super) const INTENT_WAIT: Millis = Millis::from_millis(150);
 /// How far apart `stop` and `die` may be to belong together, in nanoseconds of the engine's clock: one second.
 const STOP_NEAR_NS: u64 = 1_000_000_000;
+/// How long after a signal an end still counts as meant by it: a program that asked for a thread dump by SIGQUIT and
+/// lives on may crash by itself later. Longer stops show by their `stop`.
+const KILL_NEAR_NS: u64 = 60_000_000_000;
 
 /// What was last seen of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,8 +137,8 @@ struct Oom {
 /// What events said since the container started.
 #[derive(Clone, Copy, Debug, Default)]
 struct Signs {
-    /// The last signal that someone sent it.
-    killed_by: Option<u8>,
+    /// The last signal that someone sent it, and the engine's time of that.
+    killed_by: Option<(u8, i64)>,
     /// The engine's time of a `stop`.
     stopped_ns: Option<i64>,
     died: Option<Died>,
@@ -379,7 +382,12 @@ impl Container {
         let signs = &self.signs;
         let killed = signs
             .killed_by
-            .is_some_and(|signal| matches!(signal, 2 | 3 | 9 | 15) || Some(signal) == self.stop_signal);
+            .filter(|(_, ns)| {
+                signs
+                    .died
+                    .is_none_or(|died| died.ns.abs_diff(*ns) <= KILL_NEAR_NS)
+            })
+            .is_some_and(|(signal, _)| matches!(signal, 2 | 3 | 9 | 15) || Some(signal) == self.stop_signal);
         let stopped = signs.stopped_ns.is_some_and(|stopped| {
             signs
                 .died
@@ -430,8 +438,8 @@ fn before(around: &Circumstances) -> Instant {
 /// What events do to a container.
 impl Container {
     /// A `kill` was sent.
-    pub(super) fn on_kill(&mut self, signal: Option<u8>) {
-        self.signs.killed_by = signal.or(self.signs.killed_by);
+    pub(super) fn on_kill(&mut self, signal: Option<u8>, ns: i64) {
+        self.signs.killed_by = signal.map(|signal| (signal, ns)).or(self.signs.killed_by);
     }
 
     /// Someone stopped it, also if its death was already taken for its own.

@@ -196,7 +196,7 @@ impl Store {
         match happened.action {
             Action::Other => {}
             Action::Start => container.on_start(now),
-            Action::Kill => container.on_kill(happened.signal),
+            Action::Kill => container.on_kill(happened.signal, ns),
             Action::Stop => container.on_stop(ns),
             Action::Die => container.on_die(ns, now),
             Action::Oom => container.on_oom(now),

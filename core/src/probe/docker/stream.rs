@@ -109,7 +109,8 @@ impl Docker {
     pub(super) fn end_events(&mut self, now: Instant) {
         let was_old = core::mem::take(&mut self.stream.is_old);
         self.stream.tried = !was_old;
-        if let Answer::Status(status) = core::mem::take(&mut self.stream.answer) {
+        // A 5xx is a passing trouble, and is tried again at the next tick.
+        if let Answer::Status(status @ 400..=499) = core::mem::take(&mut self.stream.answer) {
             self.stream.state = EventsState::Refused(status);
             self.stream.refused_at = now;
             return;

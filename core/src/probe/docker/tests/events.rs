@@ -108,6 +108,8 @@ fn what_nobody_wanted_is() {
         // An intent that a start has cleared.
         event("kill", "web", r#""signal":"15","#, T - 90) + &event("start", "web", "", T - 50) + &die,
         event("stop", "web", "", T - 2_000_000_000) + &die,
+        // A thread dump that it survived, more than a minute ago.
+        event("kill", "web", r#""signal":"3","#, T - 61_000_000_000) + &die,
     ] {
         let mut bench = Bench::streaming();
         bench.inspect(
@@ -433,6 +435,18 @@ fn a_refusal_is_told_and_tried_again_later() {
         .unwrap();
     assert_eq!(bench.down("web"), "fact: exited 3");
     bench.now = bench.now.after(EVENTS_RETRY);
+    bench.tick(&[up("web")]).unwrap();
+    assert!(bench.docker.wants_events());
+}
+
+/// A passing trouble of the engine or of a proxy must not switch events off for long: they tell an intent.
+#[test]
+fn a_passing_trouble_is_tried_again_at_the_next_tick() {
+    let mut bench = Bench::new();
+    bench.tick(&[up("web")]).unwrap();
+    assert_eq!(bench.docker.head(Request::Events, 503, None), Want::Nothing);
+    bench.docker.end(Request::Events, Close::Whole, bench.now);
+    assert!(!bench.docker.wants_events());
     bench.tick(&[up("web")]).unwrap();
     assert!(bench.docker.wants_events());
 }
