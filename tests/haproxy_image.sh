@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image watchdog-haproxy:test in the engine that DOCKER_HOST names: Debian's HAProxy with its libraries and
-# nothing else, since no image can be pulled in a test. Installs nothing on this machine.
+# nothing else, since no image can be pulled in a test. Installs nothing on this machine. Made for Debian 12,
+# whose names the packages have.
 set -euo pipefail
 
 packages=(
