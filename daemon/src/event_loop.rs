@@ -40,6 +40,8 @@ const DATAGRAMS_MAX: usize = 32;
 const EVENTS_MAX: usize = 64;
 /// Longest wait for an event, whatever the machine says: an hour, since spurious turns are harmless.
 const WAIT_MAX: Millis = Millis::from_secs(3600);
+/// Longest wait where signals are asked for.
+const ASKING_GAP: Millis = Millis::from_millis(500);
 /// Wait before a call that was interrupted is tried again.
 const INTERRUPTED_GAP: Millis = Millis::from_millis(5);
 /// Sleep in place of an `epoll_wait` that fails: short against every deadline, long against a spinning processor.
@@ -103,6 +105,7 @@ pub struct EventLoop {
     poll: Poll,
     events: Events,
     signals: Signals,
+    wait_max: Millis,
     signalled: bool,
     clock: Clock,
     hands: Hands,
@@ -117,12 +120,16 @@ impl EventLoop {
     pub fn new(clock: Clock, log: Log) -> io::Result<Self> {
         let poll = Poll::new()?;
         let signals = Signals::new()?;
-        poll.registry()
-            .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        let registered =
+            poll.registry()
+                .register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE);
+        // Without the kernel's word they are asked for, often enough to be answered within a second.
+        let wait_max = if registered.is_ok() { WAIT_MAX } else { ASKING_GAP };
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             signals,
+            wait_max,
             signalled: false,
             clock,
             hands: Hands::new(log),
@@ -187,7 +194,9 @@ impl EventLoop {
     fn wait(&mut self, wake: Option<Instant>) -> Instant {
         let wake = [wake, self.hands.log.deadline()].into_iter().flatten().min();
         let now = self.clock.now();
-        let wait = wake.map_or(WAIT_MAX, |wake| wake.since(now)).min(WAIT_MAX);
+        let wait = wake
+            .map_or(self.wait_max, |wake| wake.since(now))
+            .min(self.wait_max);
         let answer = self
             .poll
             .poll(&mut self.events, Some(Duration::from_millis(wait.as_millis())));
@@ -197,7 +206,8 @@ impl EventLoop {
                     let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                     let writable = event.is_writable() || event.is_write_closed() || event.is_error();
                     match event.token() {
-                        SIGNALS => self.signalled |= self.signals.arrived(),
+                        // The kernel reports this descriptor for a signal alone, even if it cannot be read then.
+                        SIGNALS => self.signalled |= self.signals.arrived().unwrap_or(true),
                         token => self.hands.note_ready(token, readable, writable),
                     }
                 }
@@ -209,9 +219,12 @@ impl EventLoop {
                         .count("epoll_wait", &error, &mut self.hands.log);
                 }
                 thread::sleep(Duration::from_millis(wait.min(FAILED_WAIT).as_millis()));
-                self.signalled |= self.signals.arrived();
+                self.signalled |= self.signals.arrived().unwrap_or(false);
                 self.hands.note_all_ready();
             }
+        }
+        if self.wait_max < WAIT_MAX {
+            self.signalled |= self.signals.arrived().unwrap_or(false);
         }
         self.hands.log.set_wall(Clock::wall());
         self.clock.now()

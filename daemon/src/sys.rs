@@ -70,7 +70,7 @@ pub fn seed() -> io::Result<u64> {
 /// all. Another writer that fills the same pipe between the two calls could still make this wait.
 ///
 /// # Errors
-/// `WouldBlock` if it takes none now; `BrokenPipe` if nobody reads any more; anything else that the system says.
+/// `WouldBlock` if it takes none now; `Interrupted` likewise; `BrokenPipe` if nobody reads any more; anything else that the system says.
 pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
     let bytes_max = if *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal()) {
@@ -88,14 +88,9 @@ fn write_ready(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     if !is_writable(fd)? {
         return Err(io::ErrorKind::WouldBlock.into());
     }
-    loop {
-        // SAFETY: `bytes` is as long as the call is told and outlives it; a descriptor that is closed is an error, no harm.
-        let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-        match usize::try_from(written) {
-            Ok(written) => return Ok(written),
-            Err(_) => retry(io::Error::last_os_error())?,
-        }
-    }
+    // SAFETY: `bytes` is as long as the call is told and outlives it; a descriptor that is closed is an error, no harm.
+    let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
 /// Tells whether a write would not wait. A pipe whose reader is gone is writable: the write then says so.
@@ -105,14 +100,11 @@ fn is_writable(fd: RawFd) -> io::Result<bool> {
         events: libc::POLLOUT,
         revents: 0,
     };
-    loop {
-        // SAFETY: there is one structure, as the call is told, and it outlives the call; with time-out 0 it does not wait.
-        let ready = unsafe { libc::poll(ptr::from_mut(&mut asked), 1, 0) };
-        match usize::try_from(ready) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(_) => retry(io::Error::last_os_error())?,
-        }
-    }
+    // SAFETY: there is one structure, as the call is told, and it outlives the call; with time-out 0 it does not wait.
+    let ready = unsafe { libc::poll(ptr::from_mut(&mut asked), 1, 0) };
+    usize::try_from(ready)
+        .map(|ready| ready > 0)
+        .map_err(|_| io::Error::last_os_error())
 }
 
 /// SIGTERM and SIGINT as a descriptor to be polled.
@@ -150,15 +142,15 @@ impl Signals {
     }
 
     /// Takes a signal that has arrived, and tells whether one had. Never waits.
-    #[must_use]
-    pub fn arrived(&self) -> bool {
+    ///
+    /// # Errors
+    /// What the system says; a signal that is there then stays there.
+    pub fn arrived(&self) -> io::Result<bool> {
         let mut record = [0_u8; size_of::<libc::signalfd_siginfo>()];
-        loop {
-            match (&self.0).read(&mut record) {
-                Ok(bytes) => return bytes > 0,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
-            }
+        match (&self.0).read(&mut record) {
+            Ok(bytes) => Ok(bytes > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
@@ -175,15 +167,6 @@ fn done(result: libc::c_int) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
-    }
-}
-
-/// Passes over an interruption, after which a call is made again.
-fn retry(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::Interrupted {
-        Ok(())
-    } else {
-        Err(error)
     }
 }
 
@@ -292,11 +275,11 @@ mod tests {
     fn a_signal_arrives_once_and_ends_nothing() {
         thread::spawn(|| {
             let signals = Signals::new().expect("descriptors are left");
-            assert!(!signals.arrived());
+            assert!(!signals.arrived().expect("it can be read"));
             // SAFETY: raise takes a number and sends to the calling thread.
             assert_eq!(unsafe { libc::raise(libc::SIGTERM) }, 0);
-            assert!(signals.arrived());
-            assert!(!signals.arrived());
+            assert!(signals.arrived().expect("it can be read"));
+            assert!(!signals.arrived().expect("it can be read"));
         })
         .join()
         .expect("the thread ends well");

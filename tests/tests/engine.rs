@@ -11,22 +11,24 @@
 //! take turns, since the Compose file names its container, and remove every container they made.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use watchdog_tests::engine::{
+    Engine, SUBJECT, SUBJECT_WITH_HEALTH, Shared, Subject, build_subjects, docker, make_readable, repository,
+    socket, stdout, succeed,
+};
 use watchdog_tests::fake::FakeTelegram;
 use watchdog_tests::fake::telegram::{CHAT_ID, TOKEN};
 
 /// The container that the Compose file makes.
 const WATCHDOG: &str = "orchestrator-watchdog";
-/// The image of the subjects, and the one of those with a health check.
-const SUBJECT: &str = "watchdog-subject:plain";
-const SUBJECT_WITH_HEALTH: &str = "watchdog-subject:health";
 /// What the image may weigh: 2.1 MiB.
 const IMAGE_BYTES_MAX: u64 = 2_202_009;
 /// How long anything may take to be told. The watchdog looks every second here; the rest is room for a busy machine.
@@ -165,6 +167,129 @@ fn real_containers_are_broken_and_mended_and_both_are_told() {
     println!("memory by the engine's count: {}", watchdog.memory());
 }
 
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn behind_the_proxy_it_sees_all_it_needs_and_the_rest_is_refused() {
+    // By the two Compose files that ship and a real HAProxy: deaths are told as ever, by events and inspections; other
+    // requests are answered 403 by the socket that the watchdog has; and a proxy that refuses too much is named.
+    let turn = turn();
+    println!(
+        "{}",
+        succeed(&mut Command::new(repository().join("tests/haproxy_image.sh")))
+    );
+    let proxy = Proxy::new();
+    let watchdog = Watchdog::up_behind(&turn, &proxy);
+    wait_until("an engine through the proxy", || {
+        let table = stdout(&watchdog.exec("check"));
+        table.contains("docker_down") && state_of("docker_down", &table) == "clear"
+    });
+    let table = stdout(&watchdog.exec("check"));
+    assert!(!table.contains("events refused"), "{table}");
+    wait_until("a look around", || watchdog.log().contains("STARTED"));
+    let subject = Subject::that_runs("subject-behind", &[], SUBJECT);
+    subject.end_now();
+    watchdog.wait_for_event("firing", "container_down:subject-behind", "exited 3");
+
+    for (request, status) in [
+        ("GET /version", "200"),
+        ("GET /v1.41/containers/json?all=1", "200"),
+        ("POST /containers/create", "403"),
+        ("POST /containers/json", "403"),
+        ("HEAD /containers/json", "403"),
+        ("GET /images/json", "403"),
+        ("GET /containers/ab12/logs", "403"),
+        ("GET /containers/ab12/archive?path=/", "403"),
+        ("GET /containers/json/../../images/json", "403"),
+        ("GET /containers/%2e%2e/images/json", "403"),
+        ("GET //containers/json", "403"),
+    ] {
+        let answer = proxy.ask(request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {answer}"
+        );
+    }
+
+    proxy.refuse_the_list();
+    watchdog.wait_for_event("firing", "docker_down", "");
+    // What fired may have been the moment in which no proxy was there.
+    wait_until("a refusal that is named", || {
+        let table = stdout(&watchdog.exec("check"));
+        let line = table.lines().find(|line| line.starts_with("docker_down"));
+        line.is_some_and(|line| line.contains("the proxy refuses /containers/json"))
+    });
+}
+
+/// The container of HAProxy that `compose.proxy.yaml` makes.
+struct Proxy {
+    folder: Shared,
+}
+
+impl Proxy {
+    const NAME: &str = "orchestrator-watchdog-proxy";
+
+    /// One by the rules that ship.
+    fn new() -> Self {
+        let folder = Shared::new();
+        let rules = folder.path("haproxy.cfg");
+        fs::copy(repository().join("deploy/haproxy.cfg"), &rules).unwrap();
+        Self { folder }
+    }
+
+    fn rules(&self) -> PathBuf {
+        self.folder.path("haproxy.cfg")
+    }
+
+    /// Sends one request by the socket that the watchdog has, and tells the answer.
+    fn ask(&self, request: &str) -> String {
+        let pid = docker(&["inspect", "--format", "{{.State.Pid}}", Self::NAME]);
+        let path = format!("/proc/{pid}/root/run/engine/docker.sock");
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// It starts anew, with rules that leave the list out.
+    fn refuse_the_list(&self) {
+        let rules = fs::read_to_string(self.rules()).unwrap();
+        let fewer = rules.replace("containers/json|", "");
+        assert_ne!(rules, fewer, "the rules do not name the list");
+        // The same file, written over: that is what is mounted.
+        fs::write(self.rules(), fewer).unwrap();
+        docker(&["restart", "--time", "1", Self::NAME]);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = Command::new("docker").args(["logs", Self::NAME]).output();
+            eprintln!("the proxy's log: {log:?}");
+        }
+        for words in [
+            ["rm", "--force", Self::NAME],
+            ["volume", "rm", "orchestrator-watchdog_engine"],
+        ] {
+            drop(Command::new("docker").args(words).output());
+        }
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "no {what} in {PATIENCE:?}");
+        sleep(Duration::from_millis(200));
+    }
+}
+
 /// The containers of the story that run from its beginning.
 struct Cast {
     dies: Subject,
@@ -217,6 +342,13 @@ impl Cast {
     }
 }
 
+fn variables(pairs: &[(&str, &str)]) -> serde_json::Map<String, serde_json::Value> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect()
+}
+
 /// What `check` says of a signal.
 fn state_of(signal: &str, table: &str) -> String {
     let line = table
@@ -247,31 +379,60 @@ impl<'turn> Watchdog<'turn> {
         gid: String,
         volumes: &[String],
     ) -> Self {
-        let folder = TempDir::new().unwrap();
-        let compose_file = repository().join("deploy/compose.yaml");
-        let mut arguments = vec![
-            "compose".to_owned(),
-            "-f".to_owned(),
-            compose_file.display().to_string(),
-        ];
+        let mut services = serde_json::Map::new();
         if !environment.is_empty() {
-            // Compose reads JSON too, since YAML does.
-            let environment: serde_json::Map<String, serde_json::Value> = environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-                .collect();
-            let service = serde_json::json!({"environment": environment, "volumes": volumes});
-            let document = serde_json::json!({"services": {WATCHDOG: service}});
-            let path = folder.path().join("override.yaml");
-            fs::write(&path, document.to_string()).unwrap();
-            arguments.extend(["-f".to_owned(), path.display().to_string()]);
+            let service = serde_json::json!({"environment": variables(environment), "volumes": volumes});
+            services.insert(WATCHDOG.to_owned(), service);
         }
+        Self::up_by(turn, &["compose.yaml"], gid, services)
+    }
+
+    /// The watchdog with `proxy` between it and the engine.
+    fn up_behind(turn: &'turn MutexGuard<'static, ()>, proxy: &Proxy) -> Self {
+        let environment = variables(&[("WATCHDOG_INTERVAL", "1s"), ("WATCHDOG_ORCH_URL", "off")]);
+        let mut services = serde_json::Map::new();
+        services.insert(
+            WATCHDOG.to_owned(),
+            serde_json::json!({"environment": environment}),
+        );
+        let rules = format!("{}:/etc/haproxy.cfg:ro", proxy.rules().display());
+        services.insert("docker-proxy".to_owned(), serde_json::json!({"volumes": [rules]}));
+        Self::up_by(
+            turn,
+            &["compose.yaml", "compose.proxy.yaml"],
+            socket_gid(),
+            services,
+        )
+    }
+
+    /// By these files of `deploy`, and what is to be different in a test.
+    fn up_by(
+        turn: &'turn MutexGuard<'static, ()>,
+        files: &[&str],
+        gid: String,
+        services: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut paths: Vec<PathBuf> = files
+            .iter()
+            .map(|file| repository().join("deploy").join(file))
+            .collect();
+        if !services.is_empty() {
+            // Compose reads JSON too, since YAML does.
+            let path = folder.path().join("override.yaml");
+            fs::write(&path, serde_json::json!({"services": services}).to_string()).unwrap();
+            paths.push(path);
+        }
+        let files = paths
+            .iter()
+            .flat_map(|path| ["-f".to_owned(), path.display().to_string()]);
         let variables = vec![
             ("DOCKER_SOCKET", socket().display().to_string()),
             ("DOCKER_GID", gid),
+            ("PROXY_IMAGE", "watchdog-haproxy:test".to_owned()),
         ];
         let watchdog = Self {
-            arguments,
+            arguments: std::iter::once("compose".to_owned()).chain(files).collect(),
             variables,
             _override: folder,
             _turn: turn,
@@ -341,93 +502,6 @@ impl Drop for Watchdog<'_> {
     }
 }
 
-/// A container that is there to be broken. It sees one folder of the test as `/flags`.
-struct Subject {
-    name: &'static str,
-    flags: Shared,
-}
-
-impl Subject {
-    fn new(name: &'static str, options: &[&str], image: &str, words: &[&str]) -> Self {
-        let subject = Self {
-            name,
-            flags: Shared::new(),
-        };
-        let volume = format!("{}:/flags:ro", subject.flags.folder().display());
-        let mut arguments = vec![
-            "run",
-            "--detach",
-            "--init",
-            "--network",
-            "none",
-            "--name",
-            name,
-            "--volume",
-            &volume,
-        ];
-        arguments.extend(options);
-        arguments.push(image);
-        arguments.extend(words);
-        docker(&arguments);
-        subject
-    }
-
-    /// One that runs until [`Subject::end_now`], then exits with 3.
-    fn that_runs(name: &'static str, options: &[&str], image: &str) -> Self {
-        Self::new(name, options, image, &["until", "/flags/end", "3"])
-    }
-
-    fn end_now(&self) {
-        self.mark("end");
-    }
-
-    fn stop(&self) {
-        docker(&["stop", self.name]);
-    }
-
-    fn begin_again(&self) {
-        self.unmark("end");
-        docker(&["start", self.name]);
-    }
-
-    fn mark(&self, flag: &str) {
-        fs::write(self.flags.path(flag), "").unwrap();
-    }
-
-    fn unmark(&self, flag: &str) {
-        drop(fs::remove_file(self.flags.path(flag)));
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        drop(Command::new("docker").args(["rm", "--force", self.name]).output());
-    }
-}
-
-/// A folder that a container's user may look into, unlike a plain temporary one.
-struct Shared(TempDir);
-
-impl Shared {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        make_readable(folder.path());
-        Self(folder)
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
-
-fn make_readable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 /// The right to use the engine, with all images built.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -443,57 +517,7 @@ fn build_images() {
         "{}",
         succeed(&mut Command::new(repository().join("deploy/build.sh")))
     );
-    let context = TempDir::new().unwrap();
-    let binary = static_subject(context.path());
-    let dockerfile = "FROM scratch\nCOPY subject /subject\nENTRYPOINT [\"/subject\"]\n";
-    let health = "HEALTHCHECK --interval=1s --timeout=2s --retries=2 CMD [\"/subject\", \"absent\", \"/flags/sick\"]\n";
-    assert!(binary.exists());
-    for (image, text) in [
-        (SUBJECT, dockerfile.to_owned()),
-        (SUBJECT_WITH_HEALTH, format!("{dockerfile}{health}")),
-    ] {
-        fs::write(context.path().join("Dockerfile"), text).unwrap();
-        docker(&[
-            "build",
-            "--quiet",
-            "--tag",
-            image,
-            &context.path().display().to_string(),
-        ]);
-    }
-}
-
-/// Builds the subject static: it uses `std` alone, so one call of the compiler does.
-fn static_subject(folder: &Path) -> PathBuf {
-    let binary = folder.join("subject");
-    let source = repository().join("tests/src/bin/subject.rs");
-    let mut command = Command::new("rustc");
-    command
-        .args([
-            "--edition",
-            "2024",
-            "-O",
-            "-C",
-            "target-feature=+crt-static",
-            "-o",
-        ])
-        .arg(&binary)
-        .arg(source);
-    succeed(&mut command);
-    binary
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// The engine's socket: `tests/engine.sh` names it in DOCKER_HOST.
-fn socket() -> PathBuf {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    PathBuf::from(
-        host.strip_prefix("unix://")
-            .unwrap_or_else(|| panic!("{host} is no unix socket")),
-    )
+    build_subjects(&Engine::given());
 }
 
 /// What the operator is told to find out by `stat -c %g`.
@@ -509,21 +533,4 @@ fn inspect_image(format: &str) -> String {
         format,
         "orchestrator-watchdog:latest",
     ])
-}
-
-fn docker(arguments: &[&str]) -> String {
-    succeed(Command::new("docker").args(arguments))
-}
-
-fn succeed(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {said}");
-    stdout(&output).trim().to_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -140,6 +140,7 @@ impl Found {
                 .map(|key| Segment::Key(key))
         };
         let step = matcher.step(event, Patterns::first(PATHS.len()), segment);
+        step.replaced.into_iter().for_each(|pattern| self.forget(pattern));
         for pattern in step.matched {
             match (pattern, event) {
                 (OK, Event::Bool(value)) => self.ok = *value,
@@ -151,9 +152,47 @@ impl Found {
             }
         }
     }
+
+    /// The last of two equal keys counts, whatever its value is: that of before is none.
+    fn forget(&mut self, pattern: usize) {
+        match pattern {
+            OK => self.ok = false,
+            DESCRIPTION => self.description.clear(),
+            RETRY_AFTER => self.retry_after_s = None,
+            MIGRATE_TO => self.migrate_to = None,
+            USERNAME => self.username.clear(),
+            _ => {}
+        }
+    }
 }
 
 fn cut_into<const N: usize>(target: &mut String<N>, text: &str) {
     target.clear();
     let _ = Cut::new(target).write_str(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reply;
+
+    fn read(bytes: &[u8]) -> Reply {
+        let mut reply = Reply::new();
+        reply.begin();
+        reply.feed(bytes);
+        reply.end();
+        reply
+    }
+
+    /// Of two equal keys the last one replaces the earlier value even if it is of a wrong type: nothing of before stays.
+    #[test]
+    fn the_last_of_two_equal_keys_counts() {
+        assert!(!read(br#"{"ok":true,"ok":1}"#).is_ok());
+        assert!(read(br#"{"ok":1,"ok":true}"#).is_ok());
+        let moved = read(
+            br#"{"parameters":{"migrate_to_chat_id":-5,"retry_after":7},"parameters":{"retry_after":8}}"#,
+        );
+        assert_eq!((moved.migrate_to(), moved.retry_after()), (None, Some(8)));
+        let named = read(br#"{"description":"x","description":null,"result":{"username":"a"},"result":[]}"#);
+        assert_eq!((named.description(), named.username()), ("", ""));
+    }
 }

@@ -10,9 +10,8 @@ mod run;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use watchdog_core::config::{Config, FaultKind};
@@ -131,9 +130,9 @@ fn own<T>(place: &'static Mutex<T>) -> MutexGuard<'static, T> {
 
 /// Draws a seed for the machine's generator from the operating system.
 fn seed() -> u64 {
-    // Early in a boot the kernel may not have randomness yet; std keys its hash maps all the same, as well as it can,
-    // and the hash of nothing shows that key.
-    sys::seed().unwrap_or_else(|_| RandomState::new().hash_one(0_u8))
+    // Early in a boot the kernel may not have randomness yet. The time and our number are no secret, but differ from the
+    // last run's; the stub also checks server, port and question of what it takes for an answer.
+    sys::seed().unwrap_or_else(|_| u64::from(Clock::wall().nanos()) << 32 | u64::from(process::id()))
 }
 
 /// Writes text into any output; a reader that is gone is no failure of ours.

@@ -23,12 +23,22 @@ pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // A tracer that is killed lets the traced program go on.
+        for child in self.children().split_whitespace() {
+            let _ = Command::new("kill").args(["-9", child]).status();
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Running {
+    /// Tells the process numbers of its children.
+    pub fn children(&self) -> String {
+        let path = format!("/proc/{0}/task/{0}/children", self.0.id());
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// Sends SIGTERM and tells how the program ended, and after what time.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();

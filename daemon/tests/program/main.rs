@@ -5,4 +5,6 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod failing_calls;
+#[cfg(test)]
 mod stdout;
