@@ -127,6 +127,20 @@ impl Told {
         }
     }
 
+    /// Counts the end of what was told firing as told, for signals whose end people do not hear of.
+    pub fn forgo_end(&mut self) {
+        if self.ended.is_some() {
+            self.phase = Phase::Clear;
+            self.ended = None;
+        }
+        if let Some(sending) = &mut self.sending
+            && sending.ended.is_some()
+        {
+            sending.phase = Phase::Clear;
+            sending.ended = None;
+        }
+    }
+
     /// Tells what is left to tell, in order.
     #[must_use]
     pub fn lines(&self, incidents: &Incidents, audience: Audience, now: Instant) -> Lines {

@@ -13,7 +13,7 @@ use heapless::Vec;
 
 use crate::config::Config;
 use crate::decide::{self, Event, State};
-use crate::delivery::{Audience, Ended, Incidents, Line, Lines, Told};
+use crate::delivery::{Audience, Ended, Incidents, Lines, Told};
 use crate::limits::{CHANNELS_MAX, SIGNALS_MAX};
 use crate::policy;
 use crate::signal::{Kind, Observation, SignalId, Source};
@@ -167,18 +167,8 @@ impl Row {
     pub fn lines(&self, channel: usize, config: &Config, now: Instant) -> Lines {
         self.told
             .get(channel)
-            .map(|told| self.lines_of(told, self.audience(config), now))
+            .map(|told| told.lines(&self.incidents, self.audience(config), now))
             .unwrap_or_default()
-    }
-
-    fn lines_of(&self, told: &Told, audience: Audience, now: Instant) -> Lines {
-        let mut lines = told.lines(&self.incidents, audience, now);
-        if self.id.kind == Kind::CostOver {
-            // People get no line for the end of a cost that they were told of: it ends because the day did. One that they
-            // were never told of is told late all the same.
-            lines.retain(|line| !matches!(line, Line::Resolved(_) | Line::StableClear(_)));
-        }
-        lines
     }
 
     /// Tells whether the channels, the first so many, know the newest state.
@@ -188,7 +178,7 @@ impl Row {
         self.told
             .iter()
             .take(channels)
-            .all(|told| self.lines_of(told, audience, now).is_empty())
+            .all(|told| told.lines(&self.incidents, audience, now).is_empty())
     }
 
     fn audience(&self, config: &Config) -> Audience {
@@ -271,6 +261,11 @@ impl Row {
         };
         for told in &mut self.told {
             told.note_end(self.incidents.number, self.incidents.ended);
+            // People get no line for the end of a cost that they were told of: it ends because the day did. One that they
+            // were never told of is told late all the same.
+            if self.id.kind == Kind::CostOver {
+                told.forgo_end();
+            }
         }
     }
 
