@@ -65,18 +65,21 @@ const SECRETS: &[&str] = &[
     "the-query-is-secret",
 ];
 
+/// Gives variables as the environment would.
+fn given<'a>(variables: &[(&'a str, &'a str)]) -> Vec<Pair<'a>> {
+    let pair = |(name, value): &(&'a str, &'a str)| Pair {
+        name,
+        value: Ok(*value),
+        origin: Origin::Env,
+    };
+    variables.iter().map(pair).collect()
+}
+
 /// Reads [`VARIABLES`], once.
 fn configuration() -> &'static Config {
     static CONFIG: OnceLock<Box<Config>> = OnceLock::new();
     CONFIG.get_or_init(|| {
-        let pairs: Vec<Pair<'_>> = VARIABLES
-            .iter()
-            .map(|(name, value)| Pair {
-                name,
-                value: Ok(value),
-                origin: Origin::Env,
-            })
-            .collect();
+        let pairs = given(VARIABLES);
         let facts = Facts {
             host_name: "host-1",
             docker_socket_exists: false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use watchdog_core::config::{self, Config, Facts, Name, Origin, Pair};
+use watchdog_core::config::{self, Config, Facts, Name};
 use watchdog_core::rule::{Rule, Scalar};
 use watchdog_core::signal::Observation;
 
@@ -75,14 +75,7 @@ pub fn config(data: &[u8]) {
 
 /// The faults and the effective configuration, a line each, sorted.
 fn parse(variables: &[(&str, &str)]) -> BTreeSet<String> {
-    let pairs: Vec<Pair<'_>> = variables
-        .iter()
-        .map(|(name, value)| Pair {
-            name,
-            value: Ok(value),
-            origin: Origin::Env,
-        })
-        .collect();
+    let pairs = crate::given(variables);
     let facts = Facts {
         host_name: "host-1",
         docker_socket_exists: true,

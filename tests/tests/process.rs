@@ -53,6 +53,12 @@ fn chatting(orchestrator: &FakeOrchestrator) -> Setup {
         .set("WATCHDOG_LOG", "debug")
 }
 
+/// Starts one that talks much, with this standard output.
+fn chatting_into(orchestrator: &FakeOrchestrator, stdout: impl Into<Stdio>) -> Ended {
+    let mut command = chatting(orchestrator).command();
+    Ended(command.stdout(stdout).stderr(Stdio::null()).spawn().unwrap())
+}
+
 fn ten_ticks_at_their_pace(orchestrator: &FakeOrchestrator) {
     let before = Instant::now();
     orchestrator.wait_for_more(10, SOON);
@@ -69,14 +75,7 @@ fn ten_ticks_at_their_pace(orchestrator: &FakeOrchestrator) {
 fn a_reader_that_never_reads_stops_nothing() {
     let orchestrator = chatty();
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut child = Ended(
-        chatting(&orchestrator)
-            .command()
-            .stdout(writer)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut child = chatting_into(&orchestrator, writer);
     ten_ticks_at_their_pace(&orchestrator);
     let took = terminate(&mut child, Signal::TERM);
     assert!(took < Duration::from_secs(1), "{took:?}");
@@ -88,14 +87,7 @@ fn a_reader_that_never_reads_stops_nothing() {
 fn dropped_lines_are_counted() {
     let orchestrator = chatty();
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let mut child = Ended(
-        chatting(&orchestrator)
-            .command()
-            .stdout(writer)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut child = chatting_into(&orchestrator, writer);
     orchestrator.wait_for_more(6, SOON);
     let (mut text, mut bytes) = (String::new(), [0; 65536]);
     let until = Instant::now() + SOON;
@@ -124,14 +116,7 @@ fn a_reader_that_is_gone_stops_nothing() {
     let orchestrator = chatty();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut child = Ended(
-        chatting(&orchestrator)
-            .command()
-            .stdout(writer)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut child = chatting_into(&orchestrator, writer);
     ten_ticks_at_their_pace(&orchestrator);
     terminate(&mut child, Signal::TERM);
 }
@@ -141,14 +126,7 @@ fn a_reader_that_is_gone_stops_nothing() {
 fn a_failing_stdout_stops_nothing() {
     let orchestrator = chatty();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let mut child = Ended(
-        chatting(&orchestrator)
-            .command()
-            .stdout(full)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let mut child = chatting_into(&orchestrator, full);
     ten_ticks_at_their_pace(&orchestrator);
     terminate(&mut child, Signal::TERM);
 }
