@@ -57,12 +57,6 @@ impl Answer {
             is_taken: false,
         }
     }
-
-    /// Takes the flood wait out of it.
-    pub fn forget_retry_after(&mut self) {
-        let text = String::from_utf8_lossy(&self.bytes).replace("retry_after", "retry_xxxxx");
-        self.bytes = text.into_bytes();
-    }
 }
 
 /// What there is to look at.
