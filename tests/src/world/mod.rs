@@ -26,6 +26,7 @@ pub use options::Options;
 use options::{SECRET, TOKEN};
 use oracle::{Oracle, Seen};
 use peers::{Answer, Meaning};
+use signals::Look;
 use weather::{Fault, Weather};
 
 /// What a world came to.
@@ -74,6 +75,8 @@ struct World<'c> {
     wall_dice: Dice,
     events: BTreeMap<(u64, u64), Event>,
     sequence: u64,
+    /// The newest envelope that the machine has had, and since when.
+    fresh: (Option<u64>, u64),
     open: BTreeMap<u8, (Connection, u16)>,
     first_open: BTreeMap<u8, u64>,
     weather: Vec<Weather>,
@@ -159,6 +162,7 @@ impl<'c> World<'c> {
             wall_dice: Dice::new(options.seed ^ 0x7761_6c6c),
             events: BTreeMap::new(),
             sequence: 0,
+            fresh: (None, 0),
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
@@ -307,12 +311,22 @@ impl<'c> World<'c> {
     fn understood(&mut self, connection: Connection, meaning: Option<Meaning>) {
         let took = self.now - self.first_open.get(&connection.slot).copied().unwrap_or(self.now);
         match meaning {
-            Some(Meaning::Envelope(looks)) => self.seen.envelope = Some(looks),
+            Some(Meaning::Envelope(mut looks, generation)) => {
+                if self.fresh.0 != Some(generation) {
+                    self.fresh = (Some(generation), self.now);
+                }
+                let is_stale = self.now - self.fresh.1 >= options::STALE_AFTER_MS;
+                looks.insert(
+                    "orch_stale".to_owned(),
+                    if is_stale { Look::Active } else { Look::Clear },
+                );
+                self.seen.envelope = Some(looks);
+            }
             Some(Meaning::Dependency(good)) => {
                 let place = usize::from(connection.slot.saturating_sub(16));
                 self.seen.dependencies.insert(place, (good, took));
             }
-            Some(Meaning::List) => self.seen.list = true,
+            Some(Meaning::List(is_there)) => self.seen.list = Some(is_there),
             Some(Meaning::Taken) => {
                 (self.answered_ok, self.unacknowledged) = (true, false);
                 self.accepted_at = Some(self.now);
