@@ -257,10 +257,20 @@ pub fn telegram(fault: Option<Fault>, dice: &mut Dice) -> Answer {
         Some(Fault::Bad(why)) => refused(400, why, dice),
         Some(Fault::Unauthorized) => refused(401, "Unauthorized", dice),
         Some(Fault::Forbidden) => refused(403, "Forbidden: bot was kicked", dice),
-        // These are cut or lost on their way; some time the message itself has arrived.
-        Some(Fault::Silent | Fault::Stall | Fault::Reset | Fault::Cut | Fault::Lost)
-        | None
-        | Some(Fault::Slow) => {
+        // Some of these are cut or lost on their way; the message itself has arrived. Those that keep connections from
+        // coming about are nothing to one that stands.
+        Some(
+            Fault::Silent
+            | Fault::Stall
+            | Fault::Reset
+            | Fault::Cut
+            | Fault::Lost
+            | Fault::Slow
+            | Fault::Refused
+            | Fault::BlackHole
+            | Fault::Unreachable,
+        )
+        | None => {
             let mut answer = served(
                 r#"{"ok":true,"result":{"message_id":1}}"#,
                 Meaning::Taken,
