@@ -45,6 +45,8 @@ pub struct Options {
     pub muted: bool,
     /// Whether the wall clock steps.
     pub wall_steps: bool,
+    /// Whether the machine is not run for up to a quarter of an hour now and then, as a stopped process is not.
+    pub pauses: bool,
     /// The faults of each peer, by place: orchestrator, engine, Telegram, dependencies, DNS.
     pub faults: [Vec<Fault>; 5],
     /// Mean time of fair weather at one peer, milliseconds.
@@ -80,6 +82,7 @@ impl Options {
             names: dice.chance(40),
             muted: dice.chance(15),
             wall_steps: dice.chance(50),
+            pauses: dice.chance(30),
             faults,
             calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
             storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
