@@ -169,7 +169,7 @@ impl<'c> World<'c> {
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
-            things: peers::Things::default(),
+            things: peers::Things::new(options.crowd),
             oracle: Oracle::new(options),
             seen: Seen::default(),
             ticks: 0,
@@ -378,7 +378,9 @@ impl<'c> World<'c> {
             let seen = std::mem::take(&mut self.seen);
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
-            let bound = 1_100_000 + 2 * self.options.interval_ms;
+            // The longest flood wait and some tries; with a crowd also a dozen messages, one a minute.
+            let crowd = if self.options.crowd { 900_000 } else { 0 };
+            let bound = 1_100_000 + crowd + 2 * self.options.interval_ms;
             let fair = if self.weather[2].is_fair() {
                 self.weather[2].fair_since
             } else {
@@ -404,7 +406,7 @@ impl<'c> World<'c> {
         if is_sending && !self.things.composed {
             self.things.composed = true;
             let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
-            self.oracle.composed(self.now, wall);
+            self.oracle.composed(self.now, wall, self.overflow);
         }
         Ok(())
     }
