@@ -502,7 +502,6 @@ pub static VARIABLES: &[Variable] = &[
 /// family, or a dependency's key. The one that builds a feature deletes its line.
 pub(super) const NOT_YET_ACTIVE: &[&str] = &[
     "WATCHDOG_LISTEN",
-    "WATCHDOG_ALERTMANAGER_URL",
     "WATCHDOG_TELEGRAM_PROXY",
 ];
 
