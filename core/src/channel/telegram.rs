@@ -13,8 +13,9 @@ use super::post::Post;
 use super::reply::Reply;
 use crate::config;
 use crate::digest::Markup;
-use crate::exchange::{Failure, Stage};
+use crate::exchange::Failure;
 use crate::limits::{DIGEST_QUIET, MESSAGE_BYTES_MAX, OVERFLOW_GAP};
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::text::{self, Detail};
 use crate::time::{Instant, Millis};
@@ -299,7 +300,7 @@ impl Telegram {
         let verdict = match outcome {
             Ok(_) => self.judge(now, random),
             Err(failure) => {
-                self.doubtful |= may_have_arrived(failure);
+                self.doubtful |= failure.may_have_arrived();
                 self.fault = text::detail(format_args!("{failure}"));
                 self.back_off(now, random);
                 Verdict::Later
@@ -345,7 +346,11 @@ impl Telegram {
         match self.status {
             429 => {
                 self.back_off(now, random);
-                if let Some(wait) = self.reply.retry_after().map(Millis::from_secs) {
+                let asked = self
+                    .reply
+                    .retry_after()
+                    .filter(|_| !is_planted(Planted::RetryAfterIgnored));
+                if let Some(wait) = asked.map(Millis::from_secs) {
                     self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
                 }
                 Verdict::Later
@@ -479,15 +484,6 @@ pub enum Noise {
 /// A self-hosted Bot API may stand below a path.
 fn base_path(config: &config::Telegram) -> &str {
     config.api_url.path.reveal().trim_end_matches('/')
-}
-
-/// A request that went out and was not answered may have been carried out all the same.
-const fn may_have_arrived(failure: Failure) -> bool {
-    match failure {
-        Failure::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
-        Failure::BadAnswer(_) => true,
-        Failure::Unresolved(_) | Failure::Unconnected(_) | Failure::BadRequest => false,
-    }
 }
 
 fn contains_ignoring_case(text: &str, part: &str) -> bool {
