@@ -5,6 +5,7 @@
 //! Tests: beside the code for each rule.
 
 use crate::limits::{FLAP_CHANGES_MAX, REMINDER_GAP_MAX};
+use crate::planted::{Planted, is_planted};
 use crate::signal::Observation;
 use crate::time::{Instant, Millis};
 
@@ -109,6 +110,8 @@ pub struct State {
     streak: u16,
     streak_since: Instant,
     fired_at: Instant,
+    fired_checks: u16,
+    fired_within: Millis,
     reminder_gap: Millis,
     reminder_at: Instant,
     changes: Changes,
@@ -129,6 +132,8 @@ impl State {
         streak: 0,
         streak_since: Instant::ZERO,
         fired_at: Instant::ZERO,
+        fired_checks: 0,
+        fired_within: Millis::ZERO,
         reminder_gap: Millis::ZERO,
         reminder_at: Instant::ZERO,
         changes: Changes::NONE,
@@ -173,6 +178,13 @@ impl State {
         self.fired_at
     }
 
+    /// Tells how many active observations made it fire last, and the time that they took; also where that firing was
+    /// the change that made it flap.
+    #[must_use]
+    pub const fn fired_by(&self) -> (u16, Millis) {
+        (self.fired_checks, self.fired_within)
+    }
+
     /// Tells since when it has been active without a clear, for one that is pending.
     #[must_use]
     pub const fn active_since(&self) -> Instant {
@@ -187,15 +199,16 @@ impl State {
     }
 
     fn fire(&mut self, now: Instant, policy: &Policy) -> Event {
-        let event = Event::Firing {
-            checks: self.streak,
-            within: now.since(self.streak_since).plus(policy.interval),
-        };
+        self.fired_checks = self.streak;
+        self.fired_within = now.since(self.streak_since).plus(policy.interval);
         self.firing = true;
         self.streak = 0;
         self.fired_at = now;
         self.start_reminders(now, policy);
-        event
+        Event::Firing {
+            checks: self.fired_checks,
+            within: self.fired_within,
+        }
     }
 
     fn resolve(&mut self, now: Instant) -> Event {
@@ -277,6 +290,7 @@ pub fn decide(
     next.seen_at = now.max(prev.seen_at);
     next.known = observation != Observation::Unknown;
     let event = match (observation, prev.firing) {
+        (Observation::Unknown, true) if is_planted(Planted::ReminderUnderMaster) => next.remind(now, policy),
         (Observation::Unknown, _) => None,
         (Observation::Active, false) => active_while_clear(&mut next, still, now, policy),
         (Observation::Active, true) => active_while_firing(&mut next, still, now, policy),
@@ -295,6 +309,9 @@ fn active_while_clear(next: &mut State, still: Millis, now: Instant, policy: &Po
     }
     next.streak = next.streak.saturating_add(1);
     let reached = match policy.raise {
+        Raise::Ticks(ticks) if ticks > 1 && is_planted(Planted::DebounceOffByOne) => {
+            next.streak.saturating_add(1) >= ticks
+        }
         Raise::Ticks(ticks) => next.streak >= ticks,
         Raise::For(span) => now.since(next.streak_since) >= span,
     };
@@ -363,6 +380,19 @@ mod tests {
         assert_eq!(run("aaa", &POLICY).1, [(2, fired)]);
         assert_eq!(run("aacaa", &POLICY).1, []);
         assert_eq!(run("aacaaa", &POLICY).1, [(5, fired)]);
+    }
+
+    /// A firing that is the change that makes it flap is known by its own looks, not by those of the firing before.
+    #[test]
+    fn a_firing_that_makes_it_flap_keeps_its_figures() {
+        let policy = Policy {
+            flap_changes: 3,
+            clear_ticks: 1,
+            ..POLICY
+        };
+        let (state, events) = run("aaacauauua", &policy);
+        assert_eq!(events.last(), Some(&(9, Event::Flapping { changes: 3 })));
+        assert_eq!(state.fired_by(), (3, Millis::from_secs(90)));
     }
 
     /// Rule 4: unknown neither counts nor resets.

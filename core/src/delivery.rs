@@ -233,6 +233,17 @@ impl Told {
         self.sending = None;
     }
 
+    /// The mistake of taking an end for told whatever came of the message.
+    pub(crate) fn lose_end(&mut self) {
+        if let Some(sending) = self.sending
+            && sending.phase == Phase::Clear
+        {
+            self.phase = Phase::Clear;
+            self.incident = sending.incident;
+            self.ended = None;
+        }
+    }
+
     /// Tells whether a message with this signal is under way.
     #[must_use]
     pub const fn is_sending(&self) -> bool {

@@ -44,6 +44,7 @@ pub mod json;
 pub mod limits;
 pub mod logfmt;
 pub mod net;
+pub mod planted;
 pub mod policy;
 pub mod probe;
 pub mod random;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::{self, Event, State};
 use crate::delivery::{Audience, Ended, Incidents, Lines, Told};
 use crate::limits::{CHANNELS_MAX, SIGNALS_MAX};
+use crate::planted::{Planted, is_planted};
 use crate::policy;
 use crate::signal::{Kind, Observation, SignalId, Source};
 use crate::text::{self, Detail, Hash, Subject};
@@ -65,15 +66,14 @@ pub struct Row {
     state: State,
     detail: Detail,
     incidents: Incidents,
-    /// Observations that made it fire, and the time that they took.
-    fired_checks: u16,
-    fired_within: Millis,
     flap_changes: u8,
     last: Observation,
     shown_since: Instant,
     staged: Option<Staged>,
     event: Option<Event>,
     told: [Told; CHANNELS_MAX],
+    #[cfg(feature = "planted")]
+    began_wall_ms: i64,
 }
 
 impl Row {
@@ -93,14 +93,14 @@ impl Row {
                 firing: false,
                 flapping: false,
             },
-            fired_checks: 0,
-            fired_within: Millis::ZERO,
             flap_changes: 0,
             last: Observation::Unknown,
             shown_since: now,
             staged: None,
             event: None,
             told: [Told::NOTHING; CHANNELS_MAX],
+            #[cfg(feature = "planted")]
+            began_wall_ms: 0,
         }
     }
 
@@ -131,7 +131,7 @@ impl Row {
     /// Tells how many observations made it fire, and the time that they took.
     #[must_use]
     pub const fn fired_by(&self) -> (u16, Millis) {
-        (self.fired_checks, self.fired_within)
+        self.state.fired_by()
     }
 
     /// Tells the changes that made it flap.
@@ -242,6 +242,8 @@ impl Row {
         if fired {
             self.incidents.number = self.incidents.number.saturating_add(1);
             self.incidents.began = now;
+            #[cfg(feature = "planted")]
+            self.plant_beginning(now);
         }
         if resolved {
             self.note_end(now);
@@ -259,6 +261,8 @@ impl Row {
             at: now,
             lasted: now.since(self.incidents.began),
         };
+        #[cfg(feature = "planted")]
+        self.plant_end(now);
         for told in &mut self.told {
             told.note_end(self.incidents.number, self.incidents.ended);
             // People get no line for the end of a cost that they were told of: it ends because the day did. One that they
@@ -269,9 +273,28 @@ impl Row {
         }
     }
 
+    #[cfg(feature = "planted")]
+    fn plant_beginning(&mut self, now: Instant) {
+        self.began_wall_ms = crate::planted::wall_ms(now);
+        if is_planted(Planted::SecondFiringLost) && self.incidents.number > 1 {
+            let incidents = self.incidents;
+            for told in &mut self.told {
+                told.send(&incidents, Audience::All);
+                told.accepted(now);
+            }
+        }
+    }
+
+    #[cfg(feature = "planted")]
+    fn plant_end(&mut self, now: Instant) {
+        if is_planted(Planted::WallClockForDurations) {
+            let lasted = crate::planted::wall_ms(now).saturating_sub(self.began_wall_ms);
+            self.incidents.ended.lasted = Millis::from_millis(u64::try_from(lasted).unwrap_or(0));
+        }
+    }
+
     fn note_event(&mut self, event: Event) {
         match event {
-            Event::Firing { checks, within } => (self.fired_checks, self.fired_within) = (checks, within),
             Event::Flapping { changes } => self.flap_changes = changes,
             Event::StillFiring { lasted } => {
                 let number = self.incidents.number;
@@ -279,7 +302,7 @@ impl Row {
                     .iter_mut()
                     .for_each(|told| told.note_reminder(number, lasted));
             }
-            Event::Resolved { .. } | Event::Stable => {}
+            Event::Firing { .. } | Event::Resolved { .. } | Event::Stable => {}
         }
         self.event = Some(event);
     }
@@ -576,7 +599,7 @@ impl Table {
         let staged = row.staged.take();
         let hold = hold_of(&self.holds, kind);
         let observation = match &staged {
-            _ if hold.holding => Observation::Unknown,
+            _ if hold.holding && !is_planted(Planted::ChildrenNotHeld) => Observation::Unknown,
             Some(staged) => staged.observation,
             None if gone => Observation::Clear,
             None => Observation::Unknown,
@@ -627,7 +650,8 @@ impl Table {
         let mut place = 0;
         while let Some(row) = self.rows.get(place) {
             let needed = row.is_held(self.channels, config, now)
-                || row.state.has_recent_change(now, config.flap_window);
+                || row.state.has_recent_change(now, config.flap_window)
+                || (row.incidents.number > 0 && is_planted(Planted::SlotLeaked));
             if needed {
                 place = place.saturating_add(1);
             } else {
@@ -771,7 +795,12 @@ impl Table {
         self.rows
             .iter_mut()
             .filter_map(|row| row.told.get_mut(channel))
-            .for_each(Told::rejected);
+            .for_each(|told| {
+                if is_planted(Planted::ResolveLost) {
+                    told.lose_end();
+                }
+                told.rejected();
+            });
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config;
 use crate::digest::Markup;
 use crate::exchange::{Failure, Stage};
 use crate::limits::{DIGEST_QUIET, MESSAGE_BYTES_MAX, OVERFLOW_GAP};
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::text::{self, Detail};
 use crate::time::{Instant, Millis};
@@ -354,7 +355,11 @@ impl Telegram {
         match self.status {
             429 => {
                 self.back_off(now, random);
-                if let Some(wait) = self.reply.retry_after().map(Millis::from_secs) {
+                let asked = self
+                    .reply
+                    .retry_after()
+                    .filter(|_| !is_planted(Planted::RetryAfterIgnored));
+                if let Some(wait) = asked.map(Millis::from_secs) {
                     let wait = wait.max(BACK_OFF_MIN).plus(FLOOD_MARGIN);
                     self.not_before = now.after(wait.min(FLOOD_WAIT_MAX));
                 }

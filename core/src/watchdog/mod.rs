@@ -224,7 +224,11 @@ impl<'c> Watchdog<'c> {
         let Some(config) = self.config else { return };
         match input {
             Input::Time => {}
-            Input::Wall(wall) => self.wall = (now, wall),
+            Input::Wall(wall) => {
+                #[cfg(feature = "planted")]
+                crate::planted::watch_wall(now, wall.seconds().saturating_mul(1000));
+                self.wall = (now, wall);
+            }
             Input::PeerCertificate(connection, der) => self.peer_certificate(connection, der),
             Input::Connected(connection) => self.connected(connection, now),
             Input::Received(connection, bytes) => self.received(connection, bytes, now, config),

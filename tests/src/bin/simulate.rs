@@ -35,7 +35,7 @@ fn simulate() -> u64 {
     let (mut incidents, mut told, mut simulated_ms, mut failed) = (0, 0, 0, 0);
     for seed in first..first + seeds {
         let options = Options::draw(seed, hours);
-        match world::run(&options, None) {
+        match world::run(&options) {
             Ok(report) => {
                 incidents += report.incidents;
                 told += report.told;
@@ -44,6 +44,11 @@ fn simulate() -> u64 {
             Err(why) => {
                 failed += 1;
                 println!("{why}\n  {options:?}");
+                let (shortest, why) = world::shrink(&options, why);
+                println!(
+                    "  the shortest storm that fails: {} ms: {why}",
+                    shortest.stormy_ms
+                );
             }
         }
     }

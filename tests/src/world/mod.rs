@@ -26,24 +26,8 @@ pub use options::Options;
 use options::{SECRET, TOKEN};
 use oracle::{Oracle, Seen};
 use peers::{Answer, Meaning};
+use signals::Look;
 use weather::{Fault, Weather};
-
-/// A fault planted at the machine's border, which the world must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Canary {
-    /// The machine debounces one look less.
-    DebounceOffByOne,
-    /// A message with an end in it counts as told though the channel was down.
-    ResolveLost,
-    /// A reminder comes while the master holds its child.
-    ReminderUnderMaster,
-    /// The machine never hears how long a flood wait is.
-    RetryAfterIgnored,
-    /// Rows of signals that are over stay.
-    SlotLeaked,
-    /// The wall clock's steps show in the monotonic time.
-    WallClockForDurations,
-}
 
 /// What a world came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,15 +66,17 @@ enum Wish {
 
 struct World<'c> {
     options: Options,
-    canary: Option<Canary>,
     watchdog: Box<Watchdog<'c>>,
     now: u64,
+    handled_at: u64,
     wall_ms: i64,
     wall_told: (u64, i64),
     dice: Dice,
     wall_dice: Dice,
     events: BTreeMap<(u64, u64), Event>,
     sequence: u64,
+    /// The newest envelope that the machine has had, and since when.
+    fresh: (Option<u64>, u64),
     open: BTreeMap<u8, (Connection, u16)>,
     first_open: BTreeMap<u8, u64>,
     weather: Vec<Weather>,
@@ -113,15 +99,8 @@ struct World<'c> {
 ///
 /// # Errors
 /// The invariant that did not hold, with the time.
-pub fn run(options: &Options, canary: Option<Canary>) -> Result<Report, String> {
-    let mut pairs = options.pairs();
-    if canary == Some(Canary::DebounceOffByOne) && options.raise_ticks > 1 {
-        let less = (options.raise_ticks - 1).to_string();
-        pairs
-            .iter_mut()
-            .filter(|(name, _)| name == "WATCHDOG_RAISE_TICKS")
-            .for_each(|pair| pair.1.clone_from(&less));
-    }
+pub fn run(options: &Options) -> Result<Report, String> {
+    let pairs = options.pairs();
     let pairs: Vec<Pair<'_>> = pairs
         .iter()
         .map(|(name, value)| Pair {
@@ -136,13 +115,10 @@ pub fn run(options: &Options, canary: Option<Canary>) -> Result<Report, String> 
     };
     let mut parsed = Box::new(Config::EMPTY);
     config::parse(&pairs, &facts, &mut parsed, &mut |fault| panic!("{fault}"));
-    let mut world = World::new(options, canary);
-    world.watchdog.start(
-        Instant::from_millis(world.machine_now()),
-        &parsed,
-        options.seed,
-        Mode::Run,
-    );
+    let mut world = World::new(options);
+    world
+        .watchdog
+        .start(Instant::from_millis(world.now), &parsed, options.seed, Mode::Run);
     world.live().map_err(|why| {
         let (seed, now) = (options.seed, world.now);
         format!(
@@ -153,22 +129,40 @@ pub fn run(options: &Options, canary: Option<Canary>) -> Result<Report, String> 
     })
 }
 
+/// Looks for the shortest stormy time after which a world that fails still fails, to the second: the options with it,
+/// and why it fails then.
+pub fn shrink(options: &Options, why: String) -> (Options, String) {
+    let (mut fails, mut holds) = ((options.clone(), why), 0);
+    while fails.0.stormy_ms - holds > 1_000 {
+        let tried = Options {
+            stormy_ms: holds.midpoint(fails.0.stormy_ms),
+            ..options.clone()
+        };
+        match run(&tried) {
+            Ok(_) => holds = tried.stormy_ms,
+            Err(why) => fails = (tried, why),
+        }
+    }
+    fails
+}
+
 impl<'c> World<'c> {
-    fn new(options: &Options, canary: Option<Canary>) -> Self {
+    fn new(options: &Options) -> Self {
         let weather = options
             .faults
             .iter()
             .map(|faults| Weather::new(faults.clone(), options.calm_ms, options.storm_ms));
         Self {
-            canary,
             watchdog: Box::new(Watchdog::new()),
             now: 1_000,
+            handled_at: 0,
             wall_ms: 1_767_355_200_000,
             wall_told: (1_000, 1_767_355_200_000),
             dice: Dice::new(options.seed),
             wall_dice: Dice::new(options.seed ^ 0x7761_6c6c),
             events: BTreeMap::new(),
             sequence: 0,
+            fresh: (None, 0),
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
@@ -224,27 +218,7 @@ impl<'c> World<'c> {
     }
 
     fn rows(&self) -> usize {
-        let discovered = self
-            .oracle
-            .signals
-            .values()
-            .filter(|signal| signal.id.starts_with("stage_stuck:"));
-        let leaked = discovered.filter(|signal| !signal.incidents.is_empty()).count();
         self.watchdog.table().rows().len()
-            + if self.canary == Some(Canary::SlotLeaked) {
-                leaked
-            } else {
-                0
-            }
-    }
-
-    /// The time that the machine is given.
-    fn machine_now(&self) -> u64 {
-        if self.canary == Some(Canary::WallClockForDurations) {
-            let since = self.wall_now() - 1_767_355_200_000;
-            return u64::try_from(since + 1_000_000_000).unwrap_or(0);
-        }
-        self.now
     }
 
     fn wall_now(&self) -> i64 {
@@ -258,8 +232,7 @@ impl<'c> World<'c> {
 
     fn pass_until(&mut self, end: u64) -> Result<(), String> {
         loop {
-            let offset = self.machine_now() - self.now;
-            let deadline = self.watchdog.deadline().as_millis().saturating_sub(offset);
+            let deadline = self.watchdog.deadline().as_millis();
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
@@ -272,10 +245,11 @@ impl<'c> World<'c> {
                     self.happen(event)?;
                 }
             } else {
-                if next <= self.now {
+                // An event for a connection that is closed by now lets time pass and gives the machine nothing.
+                if next <= self.handled_at {
                     return Err("the next deadline does not lie ahead".to_owned());
                 }
-                self.now = next;
+                self.now = self.now.max(next);
                 self.handle(Input::Time)?;
             }
         }
@@ -337,12 +311,22 @@ impl<'c> World<'c> {
     fn understood(&mut self, connection: Connection, meaning: Option<Meaning>) {
         let took = self.now - self.first_open.get(&connection.slot).copied().unwrap_or(self.now);
         match meaning {
-            Some(Meaning::Envelope(looks)) => self.seen.envelope = Some(looks),
+            Some(Meaning::Envelope(mut looks, generation)) => {
+                if self.fresh.0 != Some(generation) {
+                    self.fresh = (Some(generation), self.now);
+                }
+                let is_stale = self.now - self.fresh.1 >= options::STALE_AFTER_MS;
+                looks.insert(
+                    "orch_stale".to_owned(),
+                    if is_stale { Look::Active } else { Look::Clear },
+                );
+                self.seen.envelope = Some(looks);
+            }
             Some(Meaning::Dependency(good)) => {
                 let place = usize::from(connection.slot.saturating_sub(16));
                 self.seen.dependencies.insert(place, (good, took));
             }
-            Some(Meaning::List) => self.seen.list = true,
+            Some(Meaning::List(is_there)) => self.seen.list = Some(is_there),
             Some(Meaning::Taken) => {
                 (self.answered_ok, self.unacknowledged) = (true, false);
                 self.accepted_at = Some(self.now);
@@ -355,7 +339,8 @@ impl<'c> World<'c> {
 
     fn handle(&mut self, input: Input<'_>) -> Result<(), String> {
         self.report.steps += 1;
-        let now = Instant::from_millis(self.machine_now());
+        self.handled_at = self.now;
+        let now = Instant::from_millis(self.now);
         self.watchdog.handle(now, input);
         let mut wishes = Vec::new();
         let mut count = 0;
@@ -394,13 +379,6 @@ impl<'c> World<'c> {
             if let Wish::Event(line) = wish {
                 self.oracle.event(line, self.now)?;
             }
-        }
-        if self.canary == Some(Canary::ReminderUnderMaster)
-            && self.oracle.holding
-            && self.oracle.signals["queue_old"].firing
-        {
-            self.oracle
-                .event("event=\"still firing\" signal=queue_old for=1m", self.now)?;
         }
         self.oracle.events_end()?;
         let (delivered, failed) = self.watchdog.telegram().counts();
@@ -551,18 +529,7 @@ impl<'c> World<'c> {
         if self.unacknowledged && !message.is_again {
             return Err("repeats what may have arrived without saying so".to_owned());
         }
-        let mut answer = peers::telegram(fault, &mut self.dice);
-        if self.canary == Some(Canary::RetryAfterIgnored) {
-            answer.forget_retry_after();
-        }
-        if self.canary == Some(Canary::ResolveLost)
-            && text.contains("RESOLVED")
-            && fault == Some(Fault::Broken)
-        {
-            answer = peers::telegram(None, &mut self.dice);
-            answer.meaning = None;
-            return Ok(answer);
-        }
+        let answer = peers::telegram(fault, &mut self.dice);
         if answer.is_taken {
             self.unacknowledged = true;
             self.leaves_some = message.left > 0;

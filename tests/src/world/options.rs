@@ -10,6 +10,12 @@ pub const CHAT: &str = "-100123";
 /// Stands in every container's environment and in the orchestrator's URL; it is never to be shown.
 pub const SECRET: &str = "thisIsSecretAndNeverShown";
 
+/// `WATCHDOG_ORCH_STALE_AFTER`, milliseconds.
+pub const STALE_AFTER_MS: u64 = 300_000;
+/// Looks in a row of the rule `failed_jobs`: more than any `WATCHDOG_RAISE_TICKS` here, so that caution after a master's
+/// alarm adds nothing to it.
+pub const RULE_TICKS: u32 = 5;
+
 /// One world's options.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -110,7 +116,10 @@ impl Options {
             ("QUEUE_AGE_MAX", "1h".to_owned()),
             ("COST_DAILY_MAX", "10".to_owned()),
             ("AGENT_STALL_AFTER", "off".to_owned()),
-            ("ORCH_STALE_AFTER", "off".to_owned()),
+            ("AGENT_ELAPSED_MAX", "2h".to_owned()),
+            ("ORCH_STALE_AFTER", format!("{STALE_AFTER_MS}ms")),
+            ("RULE_FAILED_JOBS", format!("queue.failed > 0 for {RULE_TICKS}")),
+            ("RULE_SLOW", "stages[].oldest_age_s > 8500 by stage".to_owned()),
             ("MEM_AVAILABLE_MIN", "5%".to_owned()),
             ("FD_MAX", "off".to_owned()),
             ("DISK_CEILING", "97".to_owned()),

@@ -13,8 +13,8 @@ pub struct Seen {
     pub envelope: Option<BTreeMap<String, Look>>,
     /// Each dependency's whole answer: whether it is a good one, and how long it took.
     pub dependencies: BTreeMap<usize, (bool, u64)>,
-    /// The engine's list came whole.
-    pub list: bool,
+    /// The engine's list came whole; whether the listed container was in it.
+    pub list: Option<bool>,
     /// Hundredths of the memory that are available.
     pub memory: Option<u64>,
 }
@@ -25,8 +25,10 @@ pub struct Oracle {
     options: Options,
     /// Every signal that there ever was.
     pub signals: BTreeMap<String, Signal>,
-    /// The masters that hold their children: orchestrator.
-    pub holding: bool,
+    /// The orchestrator holds its children.
+    holding: bool,
+    /// The engine holds its children.
+    engine_holding: bool,
     foretold: BTreeMap<String, String>,
     expected: Vec<(String, Vec<String>)>,
     sent: Vec<String>,
@@ -39,12 +41,22 @@ impl Oracle {
     /// Knows the signals of the configuration.
     pub fn new(options: &Options) -> Self {
         let mut signals = BTreeMap::new();
-        let mut ids: Vec<String> = ["orch_down", "queue_old", "queue_stalled", "cost_over", "mem_low"]
-            .map(str::to_owned)
-            .into();
-        ids.extend(["build", "te<s>t & co"].map(|stage| format!("stage_stuck:{stage}")));
+        let fixed = [
+            "orch_down",
+            "queue_old",
+            "queue_stalled",
+            "cost_over",
+            "mem_low",
+            "orch_stale",
+            "failed_jobs",
+        ];
+        let mut ids: Vec<String> = fixed.map(str::to_owned).into();
+        for stage in ["build", "te<s>t & co"] {
+            ids.extend([format!("stage_stuck:{stage}"), format!("slow:{stage}")]);
+        }
+        ids.extend(["a<1>", "17"].map(|agent| format!("agent_overtime:{agent}")));
         if options.docker {
-            ids.push("docker_down".to_owned());
+            ids.extend(["docker_down", "container_down:web"].map(str::to_owned));
         }
         for place in 0..options.dependencies {
             ids.push(format!("dep_down:d{place}"));
@@ -60,6 +72,7 @@ impl Oracle {
             options: options.clone(),
             signals,
             holding: false,
+            engine_holding: false,
             foretold: BTreeMap::new(),
             expected: Vec::new(),
             sent: Vec::new(),
@@ -70,24 +83,9 @@ impl Oracle {
 
     /// A tick ended: foretells its events.
     pub fn tick(&mut self, seen: &Seen, now: u64) {
-        let orchestrator = if seen.envelope.is_some() {
-            Look::Clear
-        } else {
-            Look::Active
-        };
-        self.look("orch_down", orchestrator, now);
-        let firing = self.signals["orch_down"].firing_after(self.foretold.get("orch_down"));
-        match orchestrator {
-            Look::Active => self.holding = true,
-            _ if self.holding && !firing => {
-                self.holding = false;
-                let children = self
-                    .signals
-                    .values_mut()
-                    .filter(|signal| is_of_envelope(&signal.id));
-                children.for_each(Signal::restart_counts);
-            }
-            _ => {}
+        self.holding = self.master("orch_down", seen.envelope.is_some(), self.holding, now);
+        if self.options.docker {
+            self.engine_holding = self.master("docker_down", seen.list.is_some(), self.engine_holding, now);
         }
         let ids: Vec<String> = self
             .signals
@@ -95,20 +93,42 @@ impl Oracle {
             .filter(|one| one.exact)
             .map(|one| one.id.clone())
             .collect();
-        for id in ids.iter().filter(|id| *id != "orch_down") {
+        for id in ids.iter().filter(|id| !is_master(id)) {
             let look = self.look_at(id, seen);
             self.look(id, look, now);
         }
     }
 
+    /// A master was looked at: tells whether it holds its children from now on.
+    fn master(&mut self, id: &str, is_up: bool, was_holding: bool, now: u64) -> bool {
+        let look = if is_up { Look::Clear } else { Look::Active };
+        self.look(id, look, now);
+        let firing = self.signals[id].firing_after(self.foretold.get(id));
+        if is_up && was_holding && !firing {
+            let children = self
+                .signals
+                .values_mut()
+                .filter(|signal| master_of(&signal.id) == Some(id));
+            children.for_each(Signal::restart_counts);
+            return false;
+        }
+        was_holding || !is_up
+    }
+
     fn look_at(&self, id: &str, seen: &Seen) -> Look {
-        if is_of_envelope(id) {
+        let active_if = |active| if active { Look::Active } else { Look::Clear };
+        if id == "container_down:web" {
+            return match seen.list {
+                Some(is_there) if !self.engine_holding => active_if(!is_there),
+                _ => Look::Unknown,
+            };
+        }
+        if master_of(id) == Some("orch_down") {
             return match &seen.envelope {
                 Some(looks) if !self.holding => looks.get(id).copied().unwrap_or(Look::Unknown),
                 _ => Look::Unknown,
             };
         }
-        let active_if = |active| if active { Look::Active } else { Look::Clear };
         if let Some(place) = id.strip_prefix("dep_down:d") {
             let answer = seen.dependencies.get(&place.parse().expect("a number"));
             return active_if(!answer.is_some_and(|(good, _)| *good));
@@ -120,7 +140,6 @@ impl Oracle {
             };
         }
         match (id, seen.memory) {
-            ("docker_down", _) => active_if(!seen.list),
             // Two points lie between firing and clear again.
             (_, Some(percent)) if self.signals[id].firing => active_if(percent < 7),
             (_, Some(percent)) => active_if(percent < 5),
@@ -258,7 +277,7 @@ impl Oracle {
                     return Err(format!("says {line:?}, foretold was {expected:?}"));
                 }
             }
-            message.has_master |= matches!(id.as_str(), "orch_down" | "docker_down");
+            message.has_master |= is_master(id);
             self.sent.push(id.clone());
         }
         message.lines = said.len();
@@ -311,9 +330,17 @@ impl Signal {
     }
 }
 
-fn is_of_envelope(id: &str) -> bool {
-    let kind = id.split(':').next().unwrap_or(id);
-    matches!(kind, "queue_old" | "queue_stalled" | "cost_over" | "stage_stuck")
+fn is_master(id: &str) -> bool {
+    matches!(id, "orch_down" | "docker_down")
+}
+
+fn master_of(id: &str) -> Option<&'static str> {
+    match id.split(':').next().unwrap_or(id) {
+        "queue_old" | "queue_stalled" | "cost_over" | "stage_stuck" | "orch_stale" | "agent_overtime"
+        | "failed_jobs" | "slow" => Some("orch_down"),
+        "container_down" => Some("docker_down"),
+        _ => None,
+    }
 }
 
 /// A message as a reader sees it.

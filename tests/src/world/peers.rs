@@ -12,12 +12,12 @@ use super::weather::Fault;
 /// What the machine knows once an answer has come whole.
 #[derive(Clone, Debug)]
 pub enum Meaning {
-    /// An envelope with these looks.
-    Envelope(BTreeMap<String, Look>),
+    /// An envelope with these looks, and which it is of those that the orchestrator has made.
+    Envelope(BTreeMap<String, Look>, u64),
     /// A dependency's answer; whether it is a good one.
     Dependency(bool),
-    /// The engine's list.
-    List,
+    /// The engine's list; whether the listed container is in it.
+    List(bool),
     /// The message was taken.
     Taken,
     /// Nothing is to be sent for so many seconds.
@@ -57,12 +57,6 @@ impl Answer {
             is_taken: false,
         }
     }
-
-    /// Takes the flood wait out of it.
-    pub fn forget_retry_after(&mut self) {
-        let text = String::from_utf8_lossy(&self.bytes).replace("retry_after", "retry_xxxxx");
-        self.bytes = text.into_bytes();
-    }
 }
 
 /// What there is to look at.
@@ -74,7 +68,17 @@ pub struct Things {
     pub memory: Option<u64>,
     troubles: u32,
     healed: bool,
+    /// Counts on while the orchestrator's loop turns.
+    generation: u64,
 }
+
+/// The orchestrator's loop hangs; it goes on answering.
+const FROZEN: u32 = 9;
+/// The orchestrator says that it is paused.
+const PAUSED: u32 = 10;
+/// The listed container is not there.
+const ABSENT: u32 = 11;
+const TROUBLES: u64 = 12;
 
 impl Things {
     /// Nothing is wrong any more.
@@ -85,7 +89,10 @@ impl Things {
     /// Time passes: now and then something breaks or mends.
     pub fn turn(&mut self, dice: &mut Dice) {
         if !self.healed && dice.chance(25) {
-            self.troubles ^= 1 << dice.below(7);
+            self.troubles ^= 1 << dice.below(TROUBLES);
+        }
+        if self.trouble(FROZEN) == Look::Clear {
+            self.generation += 1;
         }
         let draws = [Some(2), Some(6), Some(50), None];
         let low = if self.troubles & 64 != 0 {
@@ -127,12 +134,44 @@ impl Things {
         looks.insert("queue_old".to_owned(), self.trouble(1));
         looks.insert("queue_stalled".to_owned(), self.trouble(2));
         looks.insert("cost_over".to_owned(), self.trouble(3));
+        looks.insert("failed_jobs".to_owned(), self.trouble(4));
+        looks.insert("slow:te<s>t & co".to_owned(), self.trouble(5));
+        looks.insert("slow:build".to_owned(), Look::Clear);
+        let agents: Vec<_> = [("a<1>", 7), ("17", 8)]
+            .into_iter()
+            .filter(|_| dice.chance(90))
+            .map(|(id, bit)| {
+                looks.insert(format!("agent_overtime:{id}"), self.trouble(bit));
+                json!({"id": id, "stage": "build", "pid": 4242, "utime": 1, "stime": 1, "elapsed_s": value(bit, 9000.0)})
+            })
+            .collect();
+        for id in ["a<1>", "17"] {
+            looks.entry(format!("agent_overtime:{id}")).or_insert(Look::Clear);
+        }
+        let paused = self.trouble(PAUSED) == Look::Active;
+        if paused {
+            // Rules go on; only what the orchestrator itself judges by is not judged.
+            looks.retain(|id, _| id == "failed_jobs" || id.starts_with("slow:"));
+        }
+        let seconds = self.generation % 86_400;
+        let generated_at = format!(
+            "2026-01-{:02}T{:02}:{:02}:{:02}Z",
+            1 + self.generation / 86_400 % 28,
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
         let body = json!({
-            "schema_version": 1, "stages": stages, "cost": {"today_usd": value(3, 11.0)},
+            "schema_version": 1, "generated_at": generated_at, "enabled": !paused, "agents": agents, "stages": stages, "cost": {"today_usd": value(3, 11.0)},
             "queue": {"depth": 3, "running": if self.trouble(2) == Look::Active { 0 } else { 2 },
                 "failed": if self.trouble(4) == Look::Active { 2 } else { 0 }, "oldest_age_s": value(1, 4000.0)},
         });
-        served(&body.to_string(), Meaning::Envelope(looks), fault, dice)
+        served(
+            &body.to_string(),
+            Meaning::Envelope(looks, self.generation),
+            fault,
+            dice,
+        )
     }
 
     /// A dependency's answer.
@@ -149,14 +188,27 @@ impl Things {
     /// # Errors
     /// A path that the engine is not to be asked.
     pub fn engine(&self, path: &str, fault: Option<Fault>, dice: &mut Dice) -> Result<Answer, String> {
-        let list = json!([{
-            "Id": "ab".repeat(32), "Names": ["/web"], "Image": "i", "State": "running", "Status": "Up 4 minutes",
-            "Labels": {"a": SECRET},
-        }]);
+        let is_there = self.trouble(ABSENT) == Look::Clear;
+        let names = if is_there {
+            vec!["other", "web"]
+        } else {
+            vec!["other"]
+        };
+        let list: Vec<_> = names
+            .into_iter()
+            .map(|name| {
+                json!({
+                    "Id": if name == "web" { "ab" } else { "cd" }.repeat(32), "Names": [format!("/{name}")], "Image": "i",
+                    "State": "running", "Status": "Up 4 minutes", "Labels": {"a": SECRET},
+                })
+            })
+            .collect();
         let path = path.strip_prefix("/v1.41").unwrap_or(path);
         Ok(match path {
             "/_ping" => Answer::new("200 OK", "OK", None, dice),
-            "/containers/json?all=1" => served(&list.to_string(), Meaning::List, fault, dice),
+            "/containers/json?all=1" => {
+                served(&json!(list).to_string(), Meaning::List(is_there), fault, dice)
+            }
             _ if path.starts_with("/events") => Answer::new("403 Forbidden", "no", None, dice),
             _ if path.starts_with("/containers/") && path.ends_with("/json") => {
                 Answer::new("404 Not Found", "{}", None, dice)
@@ -205,10 +257,20 @@ pub fn telegram(fault: Option<Fault>, dice: &mut Dice) -> Answer {
         Some(Fault::Bad(why)) => refused(400, why, dice),
         Some(Fault::Unauthorized) => refused(401, "Unauthorized", dice),
         Some(Fault::Forbidden) => refused(403, "Forbidden: bot was kicked", dice),
-        // These are cut or lost on their way; some time the message itself has arrived.
-        Some(Fault::Silent | Fault::Stall | Fault::Reset | Fault::Cut | Fault::Lost)
-        | None
-        | Some(Fault::Slow) => {
+        // Some of these are cut or lost on their way; the message itself has arrived. Those that keep connections from
+        // coming about are nothing to one that stands.
+        Some(
+            Fault::Silent
+            | Fault::Stall
+            | Fault::Reset
+            | Fault::Cut
+            | Fault::Lost
+            | Fault::Slow
+            | Fault::Refused
+            | Fault::BlackHole
+            | Fault::Unreachable,
+        )
+        | None => {
             let mut answer = served(
                 r#"{"ok":true,"result":{"message_id":1}}"#,
                 Meaning::Taken,

@@ -2,7 +2,7 @@
 
 use watchdog_core::time::Millis;
 
-use super::options::Options;
+use super::options::{Options, RULE_TICKS};
 
 /// What one look at a signal should have said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +141,10 @@ impl Signal {
             self.streak_since = now;
         }
         self.streak += 1;
-        let needed = if self.firing {
-            options.clear_ticks
-        } else {
-            options.raise_ticks
+        let needed = match self.id.as_str() {
+            _ if self.firing => options.clear_ticks,
+            "failed_jobs" => RULE_TICKS,
+            _ => options.raise_ticks,
         };
         if self.streak < needed {
             return self.unchanged(Look::Unknown, still, now, options);

@@ -1,0 +1,72 @@
+//! Faults planted on purpose, to show that the simulated world would find them.
+//!
+//! Without the feature `planted`, which nothing that ships or is tested elsewhere switches on, none is ever there and
+//! nothing of this is compiled in. With it, one at a time can be planted for the whole process. Tests: `tests/canaries`.
+
+/// A mistake that the machine could have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Planted {
+    /// A signal fires one active look early, where it needs more than one.
+    DebounceOffByOne = 1,
+    /// A message that was not accepted takes the ends in it along.
+    ResolveLost,
+    /// A firing signal reminds while its master holds it.
+    ReminderUnderMaster,
+    /// The wait that Telegram asks for is not kept.
+    RetryAfterIgnored,
+    /// The row of a discovered signal that has fired is never freed.
+    SlotLeaked,
+    /// How long a firing lasted is read off the wall clock.
+    WallClockForDurations,
+    /// A firing that is not the first of its signal is taken for told.
+    SecondFiringLost,
+    /// A single failed answer of a source does not hold its children.
+    ChildrenNotHeld,
+}
+
+/// Tells whether this mistake is planted: never, without the feature.
+#[cfg(not(feature = "planted"))]
+#[must_use]
+pub const fn is_planted(_: Planted) -> bool {
+    false
+}
+
+#[cfg(feature = "planted")]
+pub use switch::{is_planted, plant, wall_ms, watch_wall};
+
+#[cfg(feature = "planted")]
+mod switch {
+    use core::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+
+    use super::Planted;
+    use crate::time::Instant;
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+    /// What the wall clock's milliseconds are ahead of the monotonic ones.
+    static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+
+    /// Plants one mistake in place of the last one; `None` takes it out.
+    pub fn plant(mistake: Option<Planted>) {
+        PLANTED.store(mistake.map_or(0, |mistake| mistake as u8), Relaxed);
+    }
+
+    /// Tells whether this mistake is planted.
+    #[must_use]
+    pub fn is_planted(mistake: Planted) -> bool {
+        PLANTED.load(Relaxed) == mistake as u8
+    }
+
+    /// Notes what the wall clock says, Unix milliseconds.
+    pub fn watch_wall(now: Instant, wall_ms: i64) {
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        AHEAD_MS.store(wall_ms.saturating_sub(now), Relaxed);
+    }
+
+    /// Tells the wall clock's time, Unix milliseconds.
+    #[must_use]
+    pub fn wall_ms(now: Instant) -> i64 {
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        AHEAD_MS.load(Relaxed).saturating_add(now)
+    }
+}

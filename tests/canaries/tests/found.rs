@@ -1,0 +1,48 @@
+//! Mistakes planted in the machine itself: the simulated world must find each, and find it for what it is.
+
+use watchdog_core::planted::{Planted, plant};
+use watchdog_tests::world::{self, Options};
+
+/// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
+const MISTAKES: [(Planted, &[&str]); 8] = [
+    (Planted::DebounceOffByOne, &["event \"firing"]),
+    (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
+    (Planted::ReminderUnderMaster, &["event \"still firing"]),
+    (Planted::RetryAfterIgnored, &["before retry_after"]),
+    (Planted::SlotLeaked, &["rows are left of"]),
+    (Planted::WallClockForDurations, &["RESOLVED", "was active", "was down"]),
+    (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
+    (Planted::ChildrenNotHeld, &["event "]),
+];
+
+/// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.
+#[test]
+fn planted_mistakes_are_found() {
+    // The machine is some megabytes and passes over the stack on its way to the heap.
+    let thread = std::thread::Builder::new()
+        .stack_size(64 * 1024 * 1024)
+        .spawn(find_all)
+        .unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn find_all() {
+    for seed in 0..64 {
+        if let Err(why) = world::run(&Options::draw(seed, 1)) {
+            panic!("without any mistake: {why}");
+        }
+    }
+    for (mistake, words) in MISTAKES {
+        plant(Some(mistake));
+        let found = (0..64).find_map(|seed| world::run(&Options::draw(seed, 1)).err());
+        plant(None);
+        let why = found.unwrap_or_else(|| panic!("{mistake:?} was not found"));
+        println!("canary {mistake:?}: {why}");
+        assert!(
+            words.iter().any(|word| why.contains(word)),
+            "{mistake:?} was found for another reason: {why}"
+        );
+    }
+}
