@@ -12,7 +12,7 @@ use crate::probe::host;
 use crate::time::Instant;
 
 use super::links::{self, EnginePath, Owner};
-use super::{Mode, Watchdog, beating, telling};
+use super::{Mode, Watchdog, alerting, beating, telling};
 
 /// A wish without its texts, which stand in the machine's own buffers.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ impl<'c> Watchdog<'c> {
                     return Some(Wish::OpenTcp(owner, connection, address, security));
                 }
                 Want::Request(connection) => {
-                    let written = self.write_request(owner, config);
+                    let written = self.write_request(owner, now, config);
                     let exchange = self.links.exchange_mut(owner)?;
                     if written.is_ok() {
                         exchange.requested();
@@ -134,8 +134,10 @@ impl<'c> Watchdog<'c> {
         }
     }
 
-    fn write_request(&mut self, owner: Owner, config: &Config) -> core::fmt::Result {
+    fn write_request(&mut self, owner: Owner, now: Instant, config: &Config) -> core::fmt::Result {
+        let clock = self.clock(now);
         let Self {
+            mode,
             request,
             telegram,
             message,
@@ -158,6 +160,9 @@ impl<'c> Watchdog<'c> {
                 Some(url) => heartbeat::emit(url, beating::beat_of(table, config), request),
                 None => Err(core::fmt::Error),
             },
+            Owner::Alertmanager(place) => {
+                alerting::write_request(*mode, place, table, config, clock, request)
+            }
             Owner::Resolver => Err(core::fmt::Error),
         }
     }
