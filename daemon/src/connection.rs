@@ -278,6 +278,11 @@ impl Connections {
         }
     }
 
+    /// Hands over the certificate that was refused in the step just done, in DER.
+    pub fn take_refused_leaf(&self) -> Option<Box<[u8]>> {
+        self.tls.take_refused()
+    }
+
     fn find(&mut self, connection: Connection) -> Option<&mut Open> {
         match self.slots.get_mut(usize::from(connection.slot))? {
             Some((known, Slot::Open(open))) if *known == connection => Some(open),

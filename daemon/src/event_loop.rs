@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use watchdog_core::limits::CONNECTIONS_MAX;
-use watchdog_core::net::{HostFile, Input, Level, Output};
+use watchdog_core::net::{Closed, HostFile, Input, Level, Output};
 use watchdog_core::time::{Instant, Millis, Utc};
 use watchdog_core::watchdog::Watchdog;
 
@@ -278,6 +278,11 @@ impl EventLoop {
                 && let Some(leaf) = self.hands.connections.leaf(connection)
             {
                 watchdog.handle(now, Input::PeerCertificate(connection, leaf));
+            }
+            if matches!(progress, Progress::Closed(Closed::Tls(_)))
+                && let Some(leaf) = self.hands.connections.take_refused_leaf()
+            {
+                watchdog.handle(now, Input::PeerCertificate(connection, &leaf));
             }
             let input = match progress {
                 Progress::Connected => Input::Connected(connection),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -24,6 +24,11 @@ pub struct Identity {
 impl Identity {
     /// Makes a CA and a certificate for these names and addresses.
     pub fn new(names: &[&str]) -> Self {
+        Self::until(names, 4000)
+    }
+
+    /// The same, with a certificate that ends with the beginning of that year.
+    pub fn until(names: &[&str], year: i32) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,10 +39,9 @@ impl Identity {
         let issuer = Issuer::new(ca, ca_key);
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
         let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -63,7 +67,11 @@ pub struct FakeHttps {
 impl FakeHttps {
     /// Listens with a certificate for these names.
     pub fn start(names: &[&str]) -> Self {
-        let identity = Identity::new(names);
+        Self::with(Identity::new(names))
+    }
+
+    /// Listens with this certificate.
+    pub fn with(identity: Identity) -> Self {
         let config = Arc::clone(&identity.config);
         let served = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(Mutex::new(Vec::new()));
