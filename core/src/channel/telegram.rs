@@ -491,7 +491,7 @@ const fn may_have_arrived(failure: Failure) -> bool {
     match failure {
         Failure::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
         Failure::BadAnswer(_) => true,
-        Failure::Unresolved(_) | Failure::Unconnected(_) | Failure::BadRequest => false,
+        Failure::Unresolved(_) | Failure::Unconnected(_) | Failure::Proxy(_) | Failure::BadRequest => false,
     }
 }
 
