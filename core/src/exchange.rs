@@ -150,6 +150,18 @@ pub enum Failure {
     BadRequest,
 }
 
+impl Failure {
+    /// Tells whether the request may have been carried out all the same: it went out and was not answered.
+    #[must_use]
+    pub const fn may_have_arrived(self) -> bool {
+        match self {
+            Self::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
+            Self::BadAnswer(_) => true,
+            Self::Unresolved(_) | Self::Unconnected(_) | Self::Proxy(_) | Self::BadRequest => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

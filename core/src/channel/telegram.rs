@@ -13,7 +13,7 @@ use super::post::Post;
 use super::reply::Reply;
 use crate::config;
 use crate::digest::Markup;
-use crate::exchange::{Failure, Stage};
+use crate::exchange::Failure;
 use crate::limits::{DIGEST_QUIET, MESSAGE_BYTES_MAX, OVERFLOW_GAP};
 use crate::planted::{Planted, is_planted};
 use crate::random::Random;
@@ -300,7 +300,7 @@ impl Telegram {
         let verdict = match outcome {
             Ok(_) => self.judge(now, random),
             Err(failure) => {
-                self.doubtful |= may_have_arrived(failure);
+                self.doubtful |= failure.may_have_arrived();
                 self.fault = text::detail(format_args!("{failure}"));
                 self.back_off(now, random);
                 Verdict::Later
@@ -484,15 +484,6 @@ pub enum Noise {
 /// A self-hosted Bot API may stand below a path.
 fn base_path(config: &config::Telegram) -> &str {
     config.api_url.path.reveal().trim_end_matches('/')
-}
-
-/// A request that went out and was not answered may have been carried out all the same.
-const fn may_have_arrived(failure: Failure) -> bool {
-    match failure {
-        Failure::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
-        Failure::BadAnswer(_) => true,
-        Failure::Unresolved(_) | Failure::Unconnected(_) | Failure::Proxy(_) | Failure::BadRequest => false,
-    }
 }
 
 fn contains_ignoring_case(text: &str, part: &str) -> bool {

@@ -6,7 +6,7 @@ use heapless::{String, Vec};
 
 use crate::config::{Config, EngineAddress, Scheme, Url};
 use crate::exchange::{Exchange, Security, Target, Task, Want};
-use crate::limits::{CONNECTIONS_MAX, DEPENDENCIES_MAX, TLS_HANDSHAKES_MAX};
+use crate::limits::{ALERTMANAGERS_MAX, CONNECTIONS_MAX, DEPENDENCIES_MAX, TLS_HANDSHAKES_MAX};
 use crate::net::{Connection, Peer};
 use crate::time::Instant;
 use crate::wire::dns::{Lookup, Resolver};
@@ -26,6 +26,7 @@ const ENGINE_EVENTS: u8 = 2;
 const RESOLVER: u8 = 3;
 const TELEGRAM: u8 = 4;
 const HEARTBEAT: u8 = 5;
+const ALERTMANAGERS: u8 = 6;
 const DEPENDENCIES: u8 = 16;
 
 /// Who has a slot.
@@ -43,6 +44,8 @@ pub enum Owner {
     Telegram,
     /// The heartbeat.
     Heartbeat,
+    /// An Alertmanager, by its place in the configuration.
+    Alertmanager(usize),
     /// A dependency, by its place in the configuration.
     Dependency(usize),
 }
@@ -58,6 +61,10 @@ impl Owner {
             RESOLVER => Some(Self::Resolver),
             TELEGRAM => Some(Self::Telegram),
             HEARTBEAT => Some(Self::Heartbeat),
+            other if other < DEPENDENCIES => {
+                let place = usize::from(other.checked_sub(ALERTMANAGERS)?);
+                (place < ALERTMANAGERS_MAX).then_some(Self::Alertmanager(place))
+            }
             other => {
                 let place = usize::from(other.checked_sub(DEPENDENCIES)?);
                 (place < DEPENDENCIES_MAX).then_some(Self::Dependency(place))
@@ -73,6 +80,7 @@ impl Owner {
             Self::Resolver => RESOLVER as usize,
             Self::Telegram => TELEGRAM as usize,
             Self::Heartbeat => HEARTBEAT as usize,
+            Self::Alertmanager(place) => (ALERTMANAGERS as usize).saturating_add(place),
             Self::Dependency(place) => (DEPENDENCIES as usize).saturating_add(place),
         }
     }
@@ -84,6 +92,7 @@ impl Owner {
             Self::Orchestrator => config.orchestrator.url.as_ref(),
             Self::Telegram => config.telegram.as_ref().map(|telegram| &telegram.api_url),
             Self::Heartbeat => config.heartbeat_url.as_ref(),
+            Self::Alertmanager(place) => config.alertmanagers.get(place),
             Self::Dependency(place) => config.dependencies.get(place).map(|dependency| &dependency.url),
             Self::Engine | Self::EngineEvents | Self::Resolver => None,
         }
@@ -146,7 +155,8 @@ impl Links {
             .start(seed, config.nameserver.map(Into::into), RESOLVER);
         let fixed = [Owner::Orchestrator, Owner::Telegram, Owner::Heartbeat].into_iter();
         let dependencies = (0..config.dependencies.len()).map(Owner::Dependency);
-        for owner in fixed.chain(dependencies) {
+        let alertmanagers = (0..config.alertmanagers.len()).map(Owner::Alertmanager);
+        for owner in fixed.chain(alertmanagers).chain(dependencies) {
             if let (Some(url), Some(proxy)) = (owner.url(config), owner.proxy(config)) {
                 self.register_proxy(owner, url, proxy);
             } else if let Some(url) = owner.url(config) {

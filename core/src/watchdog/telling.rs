@@ -37,7 +37,7 @@ pub struct Telling {
     printing: Printing,
     test: Test,
     test_tries: u8,
-    report: String<1024>,
+    report: String<2048>,
 }
 
 /// What is left to tell.
@@ -95,7 +95,7 @@ impl Telling {
         self.report.as_str()
     }
 
-    fn say(&mut self, line: core::fmt::Arguments<'_>) {
+    pub(super) fn say(&mut self, line: core::fmt::Arguments<'_>) {
         let _ = Cut::new(&mut self.report).write_fmt(line);
         let _ = self.report.push('\n');
     }

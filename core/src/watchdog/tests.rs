@@ -15,29 +15,33 @@ use crate::time::{Instant, Utc};
 
 /// What the world does with a connection to the orchestrator or Telegram.
 #[derive(Clone)]
-enum Peered {
+pub(super) enum Peered {
     Refuses,
     Answers(String),
 }
 
-/// A world of one orchestrator and one Bot API, both on loopback, with time of its own.
-struct World {
-    watchdog: Box<Watchdog<'static>>,
-    now: Instant,
-    orchestrator: Peered,
+/// A world of one orchestrator, one Bot API and two Alertmanagers, all on loopback, with time of its own.
+pub(super) struct World {
+    pub(super) watchdog: Box<Watchdog<'static>>,
+    pub(super) now: Instant,
+    pub(super) orchestrator: Peered,
     telegram: Peered,
     heartbeat: Peered,
+    pub(super) alertmanagers: [Peered; 2],
     open: Vec<(Connection, u16)>,
-    logs: Vec<String>,
+    pub(super) logs: Vec<String>,
     sent: Vec<String>,
     beats: Vec<String>,
+    /// Which of the two, and the request.
+    pub(super) alerts: Vec<(usize, String)>,
 }
 
 const TELEGRAM: u16 = 8443;
 const HEARTBEAT: u16 = 8444;
+const ALERTMANAGERS: [u16; 2] = [9093, 9094];
 
 /// The machine is some megabytes and passes over the stack on its way to the heap: more than a test's stack has.
-fn with_room(test: fn()) {
+pub(super) fn with_room(test: fn()) {
     let thread = std::thread::Builder::new()
         .stack_size(64 * 1024 * 1024)
         .spawn(test)
@@ -65,7 +69,7 @@ fn configured(pairs: &[(&str, &str)]) -> &'static Config {
     Box::leak(config)
 }
 
-fn http(status: &str, body: &str) -> Peered {
+pub(super) fn http(status: &str, body: &str) -> Peered {
     Peered::Answers(format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -81,7 +85,11 @@ const TOLD: &[(&str, &str)] = &[
 ];
 
 impl World {
-    fn new(pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn new(pairs: &[(&str, &str)]) -> Self {
+        Self::of(pairs, Mode::Run)
+    }
+
+    pub(super) fn of(pairs: &[(&str, &str)], mode: Mode) -> Self {
         let all: Vec<(&str, &str)> = TOLD.iter().chain(pairs).copied().collect();
         let mut world = Self {
             watchdog: Box::new(Watchdog::new()),
@@ -89,12 +97,14 @@ impl World {
             orchestrator: http("200 OK", "{}"),
             telegram: http("200 OK", r#"{"ok":true,"result":{}}"#),
             heartbeat: http("200 OK", "ok"),
+            alertmanagers: [const { Peered::Refuses }; 2],
             beats: Vec::new(),
+            alerts: Vec::new(),
             open: Vec::new(),
             logs: Vec::new(),
             sent: Vec::new(),
         };
-        world.watchdog.start(world.now, configured(&all), 1, Mode::Run);
+        world.watchdog.start(world.now, configured(&all), 1, mode);
         world.tell(Input::Wall(Utc::parse_rfc3339("2026-01-02T12:00:00Z").unwrap()));
         world
     }
@@ -170,7 +180,10 @@ impl World {
         match port {
             TELEGRAM => self.telegram.clone(),
             HEARTBEAT => self.heartbeat.clone(),
-            _ => self.orchestrator.clone(),
+            _ => match ALERTMANAGERS.iter().position(|known| *known == port) {
+                Some(place) => self.alertmanagers[place].clone(),
+                None => self.orchestrator.clone(),
+            },
         }
     }
 
@@ -179,7 +192,11 @@ impl World {
         match port {
             TELEGRAM => self.sent.push(request),
             HEARTBEAT => self.beats.push(request),
-            _ => {}
+            _ => {
+                if let Some(place) = ALERTMANAGERS.iter().position(|known| *known == port) {
+                    self.alerts.push((place, request));
+                }
+            }
         }
         if let Peered::Answers(answer) = self.peer(port) {
             self.watchdog
@@ -188,7 +205,7 @@ impl World {
     }
 
     /// Lets time pass, waking the machine whenever it asked to be.
-    fn pass(&mut self, secs: u64) {
+    pub(super) fn pass(&mut self, secs: u64) {
         let end = Instant::from_millis(self.now.as_millis() + secs * 1000);
         loop {
             let next = self.watchdog.deadline();

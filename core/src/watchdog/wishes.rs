@@ -12,7 +12,7 @@ use crate::probe::host;
 use crate::time::Instant;
 
 use super::links::{self, EnginePath, Owner};
-use super::{Mode, Watchdog, beating, telling};
+use super::{Mode, Watchdog, alerting, beating, telling};
 
 /// A wish without its texts, which stand in the machine's own buffers.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ impl<'c> Watchdog<'c> {
                 Want::StartTls(connection) => return Some(Wish::StartTls(owner, connection)),
                 Want::Request(connection) | Want::Tunnel(connection) => {
                     let written = if matches!(want, Want::Request(_)) {
-                        self.write_request(owner, config)
+                        self.write_request(owner, now, config)
                     } else {
                         links::write_tunnel(self.links.exchange(owner)?, owner, config, &mut self.request)
                     };
@@ -143,8 +143,10 @@ impl<'c> Watchdog<'c> {
         }
     }
 
-    fn write_request(&mut self, owner: Owner, config: &Config) -> core::fmt::Result {
+    fn write_request(&mut self, owner: Owner, now: Instant, config: &Config) -> core::fmt::Result {
+        let clock = self.clock(now);
         let Self {
+            mode,
             request,
             telegram,
             message,
@@ -167,6 +169,9 @@ impl<'c> Watchdog<'c> {
                 Some(url) => heartbeat::emit(url, beating::beat_of(table, config), request),
                 None => Err(core::fmt::Error),
             },
+            Owner::Alertmanager(place) => {
+                alerting::write_request(*mode, place, table, config, clock, request)
+            }
             Owner::Resolver => Err(core::fmt::Error),
         }
     }
