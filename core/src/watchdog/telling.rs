@@ -246,6 +246,12 @@ impl Watchdog<'_> {
                 bytes_max,
             );
         }
+        if self.telegram.has_lost_topic() {
+            message.add(
+                format_args!("The topic is gone or closed: set WATCHDOG_TELEGRAM_THREAD_ID to another one"),
+                bytes_max,
+            );
+        }
         message.add_signals(&mut self.table, &context);
         message.end(&self.table);
         if errand == Errand::Start {

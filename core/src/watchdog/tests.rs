@@ -313,6 +313,46 @@ fn nothing_is_lost_while_the_channel_is_down() {
     });
 }
 
+/// Three hours without the channel while the orchestrator goes and comes back five times: people get one late line with
+/// the count, and what lasts is told as firing and then as resolved.
+#[test]
+fn three_hours_of_outage_lose_nothing() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        world.telegram = Peered::Refuses;
+        for _ in 0..5 {
+            world.orchestrator = Peered::Refuses;
+            world.pass(600);
+            world.orchestrator = http("200 OK", "{}");
+            world.pass(1500);
+        }
+        world.orchestrator = http("200 OK", r#"{"queue":{"depth":3,"running":0}}"#);
+        world.pass(300);
+        assert_eq!(world.texts().len(), 1);
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(120);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        for part in [
+            "RESOLVED orch_down: 5 times, last was down 9m 45s until ",
+            "FIRING queue_stalled: ",
+        ] {
+            assert_eq!(texts[1].matches(part).count(), 1, "{}", texts[1]);
+        }
+        assert!(!texts[1].contains("again: "), "{}", texts[1]);
+        world.orchestrator = http("200 OK", r#"{"queue":{"depth":3,"running":1}}"#);
+        world.pass(120);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert!(
+            texts[2].contains("RESOLVED queue_stalled: after "),
+            "{}",
+            texts[2]
+        );
+    });
+}
+
 /// A flood wait is honoured to the second.
 #[test]
 fn nothing_is_sent_before_retry_after() {

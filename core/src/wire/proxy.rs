@@ -4,7 +4,7 @@
 //! as they are. Never: hold or show user and password, which go from the configuration into the bytes to send alone; or
 //! take more than the answer from the connection. Whoever asks through a tunnel speaks first, so a byte behind the
 //! answer is none of the target's, and refused. Limits: a CONNECT's answer is a head within HTTP's limits, one of SOCKS5
-//! has at most 262 bytes and is not kept. Tests: beside the code; end to end in `tests/tests/proxy.rs`.
+//! has at most 262 bytes and is not kept. Tests: beside the code; end to end in `tests/tests/telegram_proxy.rs`.
 
 use core::fmt::{self, Write as _};
 use core::net::IpAddr;
