@@ -174,6 +174,12 @@ impl Telegram {
         self.doubtful
     }
 
+    /// Tells whether the last message that was accepted left lines for the next.
+    #[must_use]
+    pub const fn is_overflowing(&self) -> bool {
+        self.overflow
+    }
+
     /// Tells the message under way.
     #[must_use]
     pub const fn errand(&self) -> Errand {

@@ -231,6 +231,9 @@ impl Watchdog<'_> {
         };
         let mut message = core::mem::take(&mut self.message);
         message.begin(&context);
+        if self.telegram.is_overflowing() {
+            message.put_masters_first();
+        }
         if errand == Errand::Start {
             self.introduce(&mut message, bytes_max, config);
         }
