@@ -5,18 +5,27 @@
 #   tests/engine.sh status   does it run; exit 0 if so, 1 if not
 #   tests/engine.sh down     stop the engine that `up` started, and remove its data
 #
+# Each takes which engine: `installed`, which this system has or gets (Debian 12's: 20.10), or `26.1`, Debian 13's,
+# unpacked and never installed. Both may run at once, each with a folder of its own. Without a word it is what
+# WATCHDOG_ENGINE_VERSION says, else the installed one.
+#
 # `up` may be said again at any time: what is there already stays as it is. `up` and `status` print,
-# on stdout and for `eval`, the two variables by which a client finds this engine:
+# on stdout and for `eval`, the variables by which a client, and this script, find this engine:
 #
 #   eval "$(tests/engine.sh up)"
 #
 # It never touches another engine: socket, data, containerd's state and log of this one all lie below
-# one folder (WATCHDOG_ENGINE_DIR, /tmp/watchdog-engine if unset), no bridge is made, the firewall is
-# left alone, and `down` ends one process, by the id that it noted, once it has checked whose it is.
+# one folder (WATCHDOG_ENGINE_DIR, else /tmp/watchdog-engine, with -26.1 for that one), what was fetched in
+# WATCHDOG_ENGINE_TOOLS (else /tmp/watchdog-engine/tools). No bridge is made, the firewall is left alone,
+# and `down` ends one process, by the id that it noted, once it has checked whose it is.
 # Needs root and Debian's apt (made for Debian 12).
 set -euo pipefail
 
+version=${2:-${WATCHDOG_ENGINE_VERSION:-installed}}
 state=${WATCHDOG_ENGINE_DIR:-/tmp/watchdog-engine}
+[ "$version" = installed ] || state=${WATCHDOG_ENGINE_DIR:-/tmp/watchdog-engine-$version}
+tools=${WATCHDOG_ENGINE_TOOLS:-/tmp/watchdog-engine/tools}
+config=$tools/config
 socket=$state/docker.sock
 pid_file=$state/dockerd.pid
 log=$state/dockerd.log
@@ -27,12 +36,17 @@ start_wait_s=60
 stop_wait_s=30
 
 main() {
+  case "$version" in
+    installed) ;;
+    26.1) export PATH=$tools/engine-26.1:$PATH ;;
+    *) die "there is no engine $version here: say installed or 26.1" ;;
+  esac
   case "${1:-}" in
     up) up ;;
     down) down ;;
     status) status ;;
     *)
-      echo "usage: tests/engine.sh up|down|status" >&2
+      echo "usage: tests/engine.sh up|down|status [installed|26.1]" >&2
       exit 64
       ;;
   esac
@@ -41,11 +55,11 @@ main() {
 up() {
   if ! answers; then
     [ "$(id -u)" = 0 ] || die "starting an engine needs root"
-    install -d -m 755 "$state"
-    [ "$(stat -c %u "$state")" = 0 ] || die "$state belongs to somebody else"
+    own_folder "$state"
     install_engine
     start_engine
   fi
+  own_folder "$tools"
   install_compose
   check_memory_controller
   print_variables
@@ -77,23 +91,53 @@ down() {
   rm -rf "$state/data" "$state/exec" "$pid_file" "$socket"
 }
 
+# Root runs what lies below these folders.
+own_folder() {
+  install -d -m 755 "$1"
+  [ "$(stat -c %u "$1")" = 0 ] || die "$1 belongs to somebody else"
+}
+
 install_engine() {
   # iproute2: people look at the network of a test by it. iptables comes along as a dependency.
-  command -v dockerd >/dev/null && command -v docker >/dev/null && return
-  say "installing docker.io"
-  apt_retry update -q
-  DEBIAN_FRONTEND=noninteractive apt_retry install -y -q --no-install-recommends docker.io iproute2
+  if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
+    say "installing docker.io"
+    apt_retry update -q
+    DEBIAN_FRONTEND=noninteractive apt_retry install -y -q --no-install-recommends docker.io iproute2
+  fi
+  [ "$version" != 26.1 ] || install_engine_26
+}
+
+# Three programs are enough. They need no newer C library than Debian 12's; Debian 13's runc does, so this engine
+# starts its containers with the installed one, as it does docker-init.
+install_engine_26() {
+  local folder=$tools/engine-26.1
+  [ -x "$folder/dockerd" ] && return
+  say "fetching Debian 13's engine"
+  own_folder "$tools"
+  fetch_from_trixie docker.io containerd
+  install -D -m 755 -t "$folder" "$tools"/apt/unpacked/usr/bin/containerd{,-shim-runc-v2}
+  # Last, since its being there says that all is.
+  install -m 755 -t "$folder" "$tools/apt/unpacked/usr/sbin/dockerd"
+  rm -rf "$tools/apt"
 }
 
 # Debian 12's docker-compose is 1.29 and knows no `env_file: required: false`. Debian 13's is 2.26 and
-# one static program: that one package is fetched from the suite `trixie` of the same mirror with lists
-# of its own, and unpacked. Nothing is installed and apt's own sources stay as they are.
+# one static program.
 install_compose() {
-  local plugin=$state/tools/config/cli-plugins/docker-compose
-  [ -x "$plugin" ] && return
+  local plugins=$config/cli-plugins
+  [ -x "$plugins/docker-compose" ] && return
   say "fetching Compose 2"
-  local apt=$state/tools/apt
-  install -d "$apt/lists/partial" "$apt/cache/archives/partial" "$(dirname "$plugin")"
+  fetch_from_trixie docker-compose
+  install -D -m 755 -t "$plugins" "$tools/apt/unpacked/usr/libexec/docker/cli-plugins/docker-compose"
+  rm -rf "$tools/apt"
+}
+
+# Unpacks packages of the suite `trixie` of the same mirror below "$tools/apt/unpacked", with lists of their own.
+# Nothing is installed and apt's own sources stay as they are.
+fetch_from_trixie() {
+  local apt=$tools/apt package
+  rm -rf "$apt"
+  install -d "$apt/lists/partial" "$apt/cache/archives/partial"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) trixie main" \
     >"$apt/sources.list"
   local options=(
@@ -103,10 +147,10 @@ install_compose() {
     -o Acquire::Languages=none
   )
   apt_retry "${options[@]}" update -q
-  (cd "$apt" && apt_retry "${options[@]}" download docker-compose)
-  dpkg-deb -x "$apt"/docker-compose_*.deb "$apt/unpacked"
-  install -m 755 "$apt/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$plugin"
-  rm -rf "$apt"
+  (cd "$apt" && apt_retry "${options[@]}" download "$@")
+  for package in "$apt"/*.deb; do
+    dpkg-deb -x "$package" "$apt/unpacked"
+  done
 }
 
 debian_mirror() {
@@ -157,7 +201,9 @@ check_memory_controller() {
 
 print_variables() {
   echo "export DOCKER_HOST=unix://$socket"
-  echo "export DOCKER_CONFIG=$state/tools/config"
+  echo "export DOCKER_CONFIG=$config"
+  echo "export WATCHDOG_ENGINE_TOOLS=$tools"
+  echo "export WATCHDOG_ENGINE_VERSION=$version"
 }
 
 answers() {
@@ -165,7 +211,7 @@ answers() {
 }
 
 client() {
-  DOCKER_HOST=unix://$socket DOCKER_CONFIG=$state/tools/config timeout 20 docker "$@"
+  DOCKER_HOST=unix://$socket DOCKER_CONFIG=$config timeout 20 docker "$@"
 }
 
 # The pid of the engine that `up` started, if it is still that: a pid alone may be somebody else's by now.

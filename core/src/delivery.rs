@@ -257,6 +257,99 @@ impl Told {
     }
 }
 
+/// What an Alertmanager is to be sent of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// It is firing, or flapping, which counts as firing until it is stable.
+    Firing,
+    /// It is over, and the Alertmanager believes that it is firing.
+    Over,
+}
+
+/// What each Alertmanager was told of one signal: a bit each, since of missed firings it need not hear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alerted {
+    /// It accepted that the signal is firing, and has not accepted its end.
+    believing: u8,
+    /// The signal was part of a request in this round.
+    sent: u8,
+    /// The request with it is under way.
+    sending: u8,
+    /// In that request it is firing.
+    as_firing: u8,
+}
+
+impl Alerted {
+    /// Nothing was told.
+    pub const NOTHING: Self = Self {
+        believing: 0,
+        sent: 0,
+        sending: 0,
+        as_firing: 0,
+    };
+
+    /// A new round begins for an Alertmanager, by its place in the configuration.
+    pub fn begin_round(&mut self, place: usize) {
+        self.sent &= !bit(place);
+    }
+
+    /// Notes that the request with the signal is under way.
+    pub fn send(&mut self, place: usize, alert: Alert) {
+        let bit = bit(place);
+        self.sent |= bit;
+        self.sending |= bit;
+        match alert {
+            Alert::Firing => self.as_firing |= bit,
+            Alert::Over => self.as_firing &= !bit,
+        }
+    }
+
+    /// The request under way was accepted, if the signal was in it.
+    pub fn accepted(&mut self, place: usize) {
+        let bit = bit(place) & self.sending;
+        self.believing = self.believing & !bit | self.as_firing & bit;
+        self.sending &= !bit;
+    }
+
+    /// The request under way was not accepted.
+    pub fn rejected(&mut self, place: usize) {
+        self.sending &= !bit(place);
+    }
+
+    /// Nobody knows whether the request under way was accepted: a firing in it counts as told, so that its end is sent
+    /// too, and an end counts as not told.
+    pub fn doubted(&mut self, place: usize) {
+        let bit = bit(place) & self.sending;
+        self.believing |= self.as_firing & bit;
+        self.sending &= !bit;
+    }
+
+    /// Tells whether the signal was part of a request in this round.
+    #[must_use]
+    pub fn is_sent(&self, place: usize) -> bool {
+        self.sent & bit(place) != 0
+    }
+
+    /// Tells whether an Alertmanager may believe that the signal is firing.
+    #[must_use]
+    pub fn is_believed(&self, place: usize) -> bool {
+        self.believing & bit(place) != 0
+    }
+
+    /// Tells whether any of them may, now or once a request under way arrives.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.believing | self.sending != 0
+    }
+}
+
+fn bit(place: usize) -> u8 {
+    u32::try_from(place)
+        .ok()
+        .and_then(|place| 1_u8.checked_shl(place))
+        .unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

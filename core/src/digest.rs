@@ -35,6 +35,7 @@ pub struct Message {
     lines: u32,
     left: u32,
     silent: bool,
+    masters_first: bool,
 }
 
 /// What a message is made of, the same for all of its lines.
@@ -64,6 +65,7 @@ impl Message {
             lines: 0,
             left: 0,
             silent: false,
+            masters_first: false,
         }
     }
 
@@ -96,6 +98,7 @@ impl Message {
         self.text.clear();
         self.markup = context.markup;
         (self.lines, self.left, self.silent) = (0, 0, true);
+        self.masters_first = false;
         match context.markup {
             Markup::Plain => self.say(format_args!("{}\n", context.config.name)),
             Markup::Html => {
@@ -118,10 +121,16 @@ impl Message {
         fits
     }
 
+    /// Lets the masters' lines go ahead of all others: they do not wait, and so must not stand behind the many that are
+    /// told one message a minute.
+    pub const fn put_masters_first(&mut self) {
+        self.masters_first = true;
+    }
+
     /// Adds the lines of all signals that have something left to tell, as many as fit, and marks those as being under way.
     pub fn add_signals(&mut self, table: &mut Table, context: &Context<'_>) {
         let mut last = None;
-        while let Some(group) = next_group(table, context, last) {
+        while let Some(group) = next_group(table, context, self.masters_first, last) {
             last = Some(group);
             let Some(row) = table.rows().get(group.place) else {
                 break;
@@ -319,7 +328,12 @@ struct Group {
     place: usize,
 }
 
-fn next_group(table: &Table, context: &Context<'_>, last: Option<Group>) -> Option<Group> {
+fn next_group(
+    table: &Table,
+    context: &Context<'_>,
+    masters_first: bool,
+    last: Option<Group>,
+) -> Option<Group> {
     let key = |group: Group| {
         let row = table.rows().get(group.place)?;
         let id = row.id();
@@ -333,6 +347,8 @@ fn next_group(table: &Table, context: &Context<'_>, last: Option<Group>) -> Opti
     let after = last.and_then(key);
     let groups = table.rows().iter().enumerate().filter_map(|(place, row)| {
         let rank = rank(&row.lines(context.channel, context.config, context.now))?;
+        let goes_first = masters_first && matches!(row.id().kind, Kind::OrchDown | Kind::DockerDown);
+        let rank = if goes_first { 0 } else { rank };
         Some(Group { rank, place })
     });
     groups
@@ -340,13 +356,13 @@ fn next_group(table: &Table, context: &Context<'_>, last: Option<Group>) -> Opti
         .min_by_key(|group| key(*group))
 }
 
-/// The last line says how the signal is now, so it decides the place.
+/// The last line says how the signal is now, so it decides the place. 0 is for masters that go first.
 fn rank(lines: &Lines) -> Option<u8> {
     Some(match lines.last()? {
-        Line::Firing => 0,
-        Line::StillFiring(_) => 1,
-        Line::Resolved(_) | Line::Late(..) => 2,
-        Line::Flapping => 3,
-        Line::StableFiring | Line::StableClear(_) => 4,
+        Line::Firing => 1,
+        Line::StillFiring(_) => 2,
+        Line::Resolved(_) | Line::Late(..) => 3,
+        Line::Flapping => 4,
+        Line::StableFiring | Line::StableClear(_) => 5,
     })
 }

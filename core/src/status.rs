@@ -138,8 +138,13 @@ fn write_json_row(
     write!(
         out,
         ",\"told\":{}}}",
-        row.is_told(watchdog.table().channels(), config, now)
+        row.is_told(watchdog.table().channels(), config, now) && is_alerted(row, config)
     )
+}
+
+/// Whether every Alertmanager was sent the newest state.
+fn is_alerted(row: &Row, config: &Config) -> bool {
+    (0..config.alertmanagers.len()).all(|place| row.is_alerted(place, config))
 }
 
 fn text_of(arguments: fmt::Arguments<'_>) -> heapless::String<192> {

@@ -13,7 +13,7 @@ use heapless::Vec;
 
 use crate::config::Config;
 use crate::decide::{self, Event, State};
-use crate::delivery::{Audience, Ended, Incidents, Lines, Told};
+use crate::delivery::{Alert, Alerted, Audience, Ended, Incidents, Lines, Told};
 use crate::limits::{CHANNELS_MAX, SIGNALS_MAX};
 use crate::planted::{Planted, is_planted};
 use crate::policy;
@@ -72,6 +72,7 @@ pub struct Row {
     staged: Option<Staged>,
     event: Option<Event>,
     told: [Told; CHANNELS_MAX],
+    alerted: Alerted,
     #[cfg(feature = "planted")]
     began_wall_ms: i64,
 }
@@ -99,6 +100,7 @@ impl Row {
             staged: None,
             event: None,
             told: [Told::NOTHING; CHANNELS_MAX],
+            alerted: Alerted::NOTHING,
             #[cfg(feature = "planted")]
             began_wall_ms: 0,
         }
@@ -179,6 +181,39 @@ impl Row {
             .iter()
             .take(channels)
             .all(|told| told.lines(&self.incidents, audience, now).is_empty())
+    }
+
+    /// Tells what an Alertmanager, by its place in the configuration, is to be sent in each round.
+    ///
+    /// What is held keeps its state, so a firing one goes on being sent under its master.
+    #[must_use]
+    pub fn alert(&self, place: usize, config: &Config) -> Option<Alert> {
+        let goes_on = self.incidents.firing || self.incidents.flapping;
+        match self.audience(config) {
+            Audience::All if goes_on => Some(Alert::Firing),
+            _ => self.alerted.is_believed(place).then_some(Alert::Over),
+        }
+    }
+
+    /// Tells whether an Alertmanager, by its place in the configuration, knows the newest state.
+    #[must_use]
+    pub fn is_alerted(&self, place: usize, config: &Config) -> bool {
+        match self.alert(place, config) {
+            Some(Alert::Firing) => self.alerted.is_believed(place),
+            Some(Alert::Over) => false,
+            None => true,
+        }
+    }
+
+    /// Tells what the Alertmanagers were told.
+    #[must_use]
+    pub const fn alerted(&self) -> &Alerted {
+        &self.alerted
+    }
+
+    /// Tells what the Alertmanagers were told, to change it.
+    pub const fn alerted_mut(&mut self) -> &mut Alerted {
+        &mut self.alerted
     }
 
     fn audience(&self, config: &Config) -> Audience {
@@ -316,6 +351,7 @@ impl Row {
             || self.state.is_firing()
             || self.state.is_flapping()
             || self.told.iter().any(Told::is_sending)
+            || self.alerted.is_held()
             || !self.is_told(channels, config, now)
     }
 }
@@ -726,6 +762,11 @@ impl Table {
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Tells all rows, to change what was told of them.
+    pub fn rows_mut(&mut self) -> &mut [Row] {
+        &mut self.rows
     }
 
     /// Tells a row to change what was told or logged of it.

@@ -102,6 +102,10 @@ impl Desk {
 
     /// The message of what is left to tell now, which is accepted.
     fn message(&mut self) -> String {
+        self.message_with(|_| {})
+    }
+
+    fn message_with(&mut self, prepare: fn(&mut Message)) -> String {
         let wall = Utc::new(NOON_S, 0);
         let mut message = Message::new();
         let context = Context {
@@ -113,6 +117,7 @@ impl Desk {
             wall: wall.after(self.now.since(Instant::from_millis(1_000_000))),
         };
         message.begin(&context);
+        prepare(&mut message);
         message.add_signals(&mut self.table, &context);
         message.end(&self.table);
         self.table.accepted(0, self.now, self.config);
@@ -236,6 +241,32 @@ fn more_than_fits() {
         desk.ticks(3, &active);
         insta::assert_snapshot!("more_than_fits", desk.message());
         insta::assert_snapshot!("the_rest", desk.message());
+    });
+}
+
+/// A master does not wait behind the many: its line, the good news too, stands at the head of a message that goes on with
+/// what the last one left out.
+#[test]
+fn a_master_goes_ahead_of_the_many() {
+    with_room(|| {
+        let mut desk = desk(&[]);
+        desk.ticks(3, &[(Kind::OrchDown, "", "connection refused")]);
+        assert!(desk.message().contains("FIRING orch_down"));
+        let names: Vec<String> = (0..120).map(|number| format!("path-{number:03}")).collect();
+        let active: Vec<(Kind, &str, &str)> = names
+            .iter()
+            .map(|name| (Kind::DiskCeiling, name.as_str(), "98% used"))
+            .collect();
+        desk.ticks(3, &active);
+        let first = desk.message();
+        assert!(
+            first.contains("more\n") && !first.contains("orch_down"),
+            "{first}"
+        );
+        let second = desk.message_with(Message::put_masters_first);
+        let line = second.lines().nth(2).unwrap_or_default().to_owned();
+        assert_eq!(line, "\u{1f7e2} RESOLVED orch_down: after 30s");
+        assert!(second.contains("FIRING disk_ceiling:path-1"), "{second}");
     });
 }
 

@@ -374,6 +374,7 @@ impl Hands {
             Output::Open(connection, peer, server) => {
                 self.connections.open(registry, connection, peer, server)
             }
+            Output::StartTls(connection, server) => self.connections.start_tls(connection, server),
             Output::Write(connection, bytes) => self.connections.write(connection, bytes),
             Output::Close(connection) => self.connections.close(connection),
             Output::Query { server, bytes, fresh } => {

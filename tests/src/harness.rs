@@ -74,10 +74,14 @@ fn build() -> PathBuf {
     folder.join("watchdog")
 }
 
-/// `target/<profile>`: this test's program lies in its `deps`.
+/// `target/<profile>`: this program lies in it, or, if it is a test, in its `deps`.
 fn profile_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    program.parent().and_then(Path::parent).unwrap().to_owned()
+    let mut folder = program.parent().unwrap();
+    if folder.ends_with("deps") {
+        folder = folder.parent().unwrap();
+    }
+    folder.to_owned()
 }
 
 /// Variables and arguments of a run to come.

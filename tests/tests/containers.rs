@@ -61,6 +61,43 @@ fn what_an_operator_does_is_told_of_listed_containers_alone() {
 
 #[test]
 #[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn only_the_engines_word_makes_a_death_one_for_want_of_memory() {
+    // Two containers end with 137: the kernel ends the one at its memory limit, the other one ends so by itself. The first
+    // alone is out of memory; of the second it is said what it ended with.
+    let _turn = turn();
+    let exits = Subject::new("subject-exits", &[], SUBJECT, &["until", "/flags/end", "137"]);
+    let watchdog = started(setup(&Engine::given()));
+    let limit = ["--memory", "16m", "--memory-swap", "16m"];
+    let _eats = Subject::new("subject-eats", &limit, SUBJECT, &["eat"]);
+    watchdog.wait_event("firing", "container_oom:subject-eats");
+    exits.end_now();
+    let died = watchdog.wait_event("firing", "container_down:subject-exits");
+    assert_eq!(died.field("detail"), "exited 137 (SIGKILL)", "{}", died.text);
+    sleep(QUIET);
+    let told = told(&watchdog);
+    assert!(
+        !told
+            .iter()
+            .any(|line| line.ends_with("container_oom:subject-exits")),
+        "{told:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
+fn the_version_spoken_is_the_engines_newest_up_to_ours() {
+    // Engines of two ages are tested against: each must be spoken to in its own version, as it says itself.
+    let _turn = turn();
+    let engine = Engine::given();
+    let newest = engine.docker(&["version", "--format", "{{.Server.APIVersion}}"]);
+    let minor: u32 = newest.strip_prefix("1.").unwrap().parse().unwrap();
+    let source = setup(&engine).check().document["sources"].to_string();
+    println!("the engine speaks {newest}: {source}");
+    assert!(source.contains(&format!("API 1.{}", minor.min(52))), "{source}");
+}
+
+#[test]
+#[ignore = "needs a Docker Engine: tests/engine.sh up"]
 fn an_engine_that_stops_and_starts_again_is_the_only_thing_told() {
     // While the engine is away its containers are not judged, and those that ended with it did not fail: docker_down
     // fires and resolves, and nothing else is said, neither of the listed one that comes back nor of the other.
@@ -191,10 +228,6 @@ struct OwnEngine {
 impl OwnEngine {
     fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        // Compose is not needed here: the other engine's serves, rather than a second download.
-        let tools = PathBuf::from(std::env::var_os("DOCKER_CONFIG").unwrap());
-        std::fs::create_dir(folder.path().join("tools")).unwrap();
-        std::os::unix::fs::symlink(tools, folder.path().join("tools/config")).unwrap();
         let engine = Engine::at(&folder.path().join("docker.sock"));
         let own = Self { folder, engine };
         own.script("up");

@@ -173,8 +173,8 @@ fn certificates_are_checked() {
 /// refused for its name or its issuer has its time all the same.
 #[test]
 fn a_refused_certificate_still_tells_its_end() {
-    let expired = FakeHttps::with(Identity::until(&["127.0.0.1"], 2020));
-    let lasting = FakeHttps::with(Identity::until(&["other.test"], 4000));
+    let expired = FakeHttps::with(Identity::expired(&["127.0.0.1"]));
+    let lasting = FakeHttps::with(Identity::new(&["other.test"]));
     let look = |https: &FakeHttps, root: &FakeHttps| {
         Setup::quiet()
             .set("WATCHDOG_CA_FILE", root.ca_file().display())

@@ -1,5 +1,6 @@
 //! Where messages go: each channel with its own account of what was delivered.
 
+pub mod alertmanager;
 pub mod heartbeat;
 pub mod post;
 pub mod reply;

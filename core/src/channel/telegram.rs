@@ -13,7 +13,7 @@ use super::post::Post;
 use super::reply::Reply;
 use crate::config;
 use crate::digest::Markup;
-use crate::exchange::{Failure, Stage};
+use crate::exchange::Failure;
 use crate::limits::{DIGEST_QUIET, MESSAGE_BYTES_MAX, OVERFLOW_GAP};
 use crate::planted::{Planted, is_planted};
 use crate::random::Random;
@@ -26,6 +26,9 @@ pub const CALL_TIMEOUT: Millis = Millis::from_secs(15);
 /// Longest wait that a 429 can ask for. An hour-long flood wait is possible, but an alert that comes 15 minutes late
 /// should be tried.
 pub const FLOOD_WAIT_MAX: Millis = Millis::from_secs(900);
+/// On top of the wait that a 429 asks for: it is in whole seconds of another clock, and a try that comes a little too
+/// early makes it longer.
+const FLOOD_MARGIN: Millis = Millis::from_millis(250);
 /// Between two messages, also urgent ones: the API's limit for one chat is about one a second.
 const GAP_MIN: Millis = Millis::from_secs(1);
 /// Messages inside [`MINUTE`]: the API allows 20 a minute in a group.
@@ -171,6 +174,12 @@ impl Telegram {
         self.doubtful
     }
 
+    /// Tells whether the last message that was accepted left lines for the next.
+    #[must_use]
+    pub const fn is_overflowing(&self) -> bool {
+        self.overflow
+    }
+
     /// Tells the message under way.
     #[must_use]
     pub const fn errand(&self) -> Errand {
@@ -199,6 +208,12 @@ impl Telegram {
     #[must_use]
     pub const fn migrated_to(&self) -> Option<i64> {
         self.migrated_to
+    }
+
+    /// Tells whether the configured topic is gone or closed, so that messages go to the chat without it.
+    #[must_use]
+    pub const fn has_lost_topic(&self) -> bool {
+        self.without_topic
     }
 
     /// Tells the earliest time for the next message. `urgent`: a master's line is in it, which does not wait for a
@@ -300,7 +315,7 @@ impl Telegram {
         let verdict = match outcome {
             Ok(_) => self.judge(now, random),
             Err(failure) => {
-                self.doubtful |= may_have_arrived(failure);
+                self.doubtful |= failure.may_have_arrived();
                 self.fault = text::detail(format_args!("{failure}"));
                 self.back_off(now, random);
                 Verdict::Later
@@ -351,7 +366,8 @@ impl Telegram {
                     .retry_after()
                     .filter(|_| !is_planted(Planted::RetryAfterIgnored));
                 if let Some(wait) = asked.map(Millis::from_secs) {
-                    self.not_before = now.after(wait.max(BACK_OFF_MIN).min(FLOOD_WAIT_MAX));
+                    let wait = wait.max(BACK_OFF_MIN).plus(FLOOD_MARGIN);
+                    self.not_before = now.after(wait.min(FLOOD_WAIT_MAX));
                 }
                 Verdict::Later
             }
@@ -434,25 +450,57 @@ impl Telegram {
 
     /// Tells what to do about the last fault, for `notify-test`.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub const fn advice(&self) -> Advice<'_> {
+        Advice(self)
+    }
+
+    fn remedy(&self) -> &'static str {
         let said = |part: &str| contains_ignoring_case(self.reply.description(), part);
         match self.status {
+            200..=399 | 404 if self.reply.description().is_empty() => {
+                "whatever answers there is not the Bot API: see WATCHDOG_TELEGRAM_API_URL"
+            }
             401 | 404 => "the token is wrong: copy it again from @BotFather into WATCHDOG_TELEGRAM_TOKEN",
             403 if said("blocked") => {
                 "the person has blocked the bot: they must open its chat and press Start"
+            }
+            403 if said("initiate") => {
+                "nobody has written to the bot yet: they must open its chat and press Start"
+            }
+            403 if said("deactivated") || said("deleted") => {
+                "that chat is gone: set WATCHDOG_TELEGRAM_CHAT_ID to another one"
             }
             403 => "the bot is not in that chat: add it there, in a channel as an administrator",
             400 if said("chat not found") => {
                 "no such chat for this bot: write to it first or add it to the group; ids of groups are negative, \
                  those of supergroups and channels begin with -100"
             }
+            400 if said("topic_closed") => {
+                "the topic is closed: open it again or set another WATCHDOG_TELEGRAM_THREAD_ID"
+            }
             400 if said("thread") || said("topic") => {
                 "no such topic: WATCHDOG_TELEGRAM_THREAD_ID is the id of its first message"
+            }
+            400 if said("rights") => {
+                "the bot may not write there: allow it to, in a channel as an administrator"
             }
             429 => "too many messages to this chat: wait and try again",
             500..=599 => "Telegram has a problem of its own: try again later",
             0 => "the Bot API could not be reached: see the reason, and WATCHDOG_TELEGRAM_API_URL",
             _ => "see the reason",
+        }
+    }
+}
+
+/// What to do about a fault, as half a sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct Advice<'a>(&'a Telegram);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.reply.migrate_to() {
+            Some(chat) => write!(f, "the group has moved: set WATCHDOG_TELEGRAM_CHAT_ID={chat}"),
+            None => f.write_str(self.0.remedy()),
         }
     }
 }
@@ -484,15 +532,6 @@ pub enum Noise {
 /// A self-hosted Bot API may stand below a path.
 fn base_path(config: &config::Telegram) -> &str {
     config.api_url.path.reveal().trim_end_matches('/')
-}
-
-/// A request that went out and was not answered may have been carried out all the same.
-const fn may_have_arrived(failure: Failure) -> bool {
-    match failure {
-        Failure::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
-        Failure::BadAnswer(_) => true,
-        Failure::Unresolved(_) | Failure::Unconnected(_) | Failure::BadRequest => false,
-    }
 }
 
 fn contains_ignoring_case(text: &str, part: &str) -> bool {

@@ -6,11 +6,12 @@ use heapless::{String, Vec};
 
 use crate::config::{Config, EngineAddress, Scheme, Url};
 use crate::exchange::{Exchange, Security, Target, Task, Want};
-use crate::limits::{CONNECTIONS_MAX, DEPENDENCIES_MAX, TLS_HANDSHAKES_MAX};
+use crate::limits::{ALERTMANAGERS_MAX, CONNECTIONS_MAX, DEPENDENCIES_MAX, TLS_HANDSHAKES_MAX};
 use crate::net::{Connection, Peer};
 use crate::time::Instant;
 use crate::wire::dns::{Lookup, Resolver};
 use crate::wire::http::{Authority, Get};
+use crate::wire::proxy::Way;
 
 /// Bytes of one request: head and body.
 pub const REQUEST_BYTES_MAX: usize = 14 * 1024;
@@ -25,6 +26,7 @@ const ENGINE_EVENTS: u8 = 2;
 const RESOLVER: u8 = 3;
 const TELEGRAM: u8 = 4;
 const HEARTBEAT: u8 = 5;
+const ALERTMANAGERS: u8 = 6;
 const DEPENDENCIES: u8 = 16;
 
 /// Who has a slot.
@@ -42,6 +44,8 @@ pub enum Owner {
     Telegram,
     /// The heartbeat.
     Heartbeat,
+    /// An Alertmanager, by its place in the configuration.
+    Alertmanager(usize),
     /// A dependency, by its place in the configuration.
     Dependency(usize),
 }
@@ -57,6 +61,10 @@ impl Owner {
             RESOLVER => Some(Self::Resolver),
             TELEGRAM => Some(Self::Telegram),
             HEARTBEAT => Some(Self::Heartbeat),
+            other if other < DEPENDENCIES => {
+                let place = usize::from(other.checked_sub(ALERTMANAGERS)?);
+                (place < ALERTMANAGERS_MAX).then_some(Self::Alertmanager(place))
+            }
             other => {
                 let place = usize::from(other.checked_sub(DEPENDENCIES)?);
                 (place < DEPENDENCIES_MAX).then_some(Self::Dependency(place))
@@ -72,6 +80,7 @@ impl Owner {
             Self::Resolver => RESOLVER as usize,
             Self::Telegram => TELEGRAM as usize,
             Self::Heartbeat => HEARTBEAT as usize,
+            Self::Alertmanager(place) => (ALERTMANAGERS as usize).saturating_add(place),
             Self::Dependency(place) => (DEPENDENCIES as usize).saturating_add(place),
         }
     }
@@ -83,8 +92,18 @@ impl Owner {
             Self::Orchestrator => config.orchestrator.url.as_ref(),
             Self::Telegram => config.telegram.as_ref().map(|telegram| &telegram.api_url),
             Self::Heartbeat => config.heartbeat_url.as_ref(),
+            Self::Alertmanager(place) => config.alertmanagers.get(place),
             Self::Dependency(place) => config.dependencies.get(place).map(|dependency| &dependency.url),
             Self::Engine | Self::EngineEvents | Self::Resolver => None,
+        }
+    }
+
+    /// Tells the proxy in front of a peer.
+    #[must_use]
+    pub fn proxy(self, config: &Config) -> Option<&Url> {
+        match self {
+            Self::Telegram => config.telegram.as_ref()?.proxy.as_ref(),
+            _ => None,
         }
     }
 
@@ -136,8 +155,11 @@ impl Links {
             .start(seed, config.nameserver.map(Into::into), RESOLVER);
         let fixed = [Owner::Orchestrator, Owner::Telegram, Owner::Heartbeat].into_iter();
         let dependencies = (0..config.dependencies.len()).map(Owner::Dependency);
-        for owner in fixed.chain(dependencies) {
-            if let Some(url) = owner.url(config) {
+        let alertmanagers = (0..config.alertmanagers.len()).map(Owner::Alertmanager);
+        for owner in fixed.chain(alertmanagers).chain(dependencies) {
+            if let (Some(url), Some(proxy)) = (owner.url(config), owner.proxy(config)) {
+                self.register_proxy(owner, url, proxy);
+            } else if let Some(url) = owner.url(config) {
                 self.register_url(owner, url);
             }
         }
@@ -159,6 +181,18 @@ impl Links {
             Scheme::Http | Scheme::Tcp | Scheme::Socks5 => {
                 self.register_host(owner, &url.host, url.port, Security::Plain);
             }
+        }
+    }
+
+    /// The peer's own name is the proxy's to look up.
+    fn register_proxy(&mut self, owner: Owner, url: &Url, proxy: &Url) {
+        let security = match url.scheme {
+            Scheme::Https => Security::Tls,
+            Scheme::Http | Scheme::Tcp | Scheme::Socks5 | Scheme::Unix => Security::Plain,
+        };
+        if let Some(name) = self.resolver.register(&proxy.host) {
+            let target = Target::Proxy(name, proxy.port, security, Way::of(proxy));
+            self.register_target(owner, target);
         }
     }
 
@@ -312,6 +346,23 @@ pub fn write_get(url: &Url, out: &mut Request) -> core::fmt::Result {
         user_info: url.user_info(),
     }
     .emit(out)
+}
+
+/// Writes what an exchange has to say to the proxy in front of its peer.
+///
+/// # Errors
+/// It does not fit, or there is no proxy.
+pub fn write_tunnel(
+    exchange: &Exchange,
+    owner: Owner,
+    config: &Config,
+    out: &mut Request,
+) -> core::fmt::Result {
+    out.clear();
+    match (owner.proxy(config), owner.url(config)) {
+        (Some(proxy), Some(url)) => exchange.tunnel().emit(proxy, url, out),
+        _ => Err(core::fmt::Error),
+    }
 }
 
 /// Writes a GET to the engine.

@@ -5,6 +5,9 @@
 //! Bounded: one input leads to at most one wish for each connection, file and row of the table. At rest it is all zero
 //! bits, so that a static one costs nothing until it is used. Fuzz target: `watchdog`.
 
+mod alerting;
+#[cfg(test)]
+mod alerting_tests;
 mod beating;
 mod links;
 mod notes;
@@ -16,6 +19,7 @@ mod wishes;
 
 use core::fmt;
 
+use crate::channel::alertmanager::Alertmanager;
 use crate::channel::heartbeat::Heartbeat;
 use crate::channel::telegram::Telegram;
 use crate::config::Config;
@@ -36,6 +40,7 @@ use crate::time::{Instant, Millis, Utc};
 use crate::wire::certificate;
 use crate::wire::http::Piece;
 
+use alerting::Alerting;
 use links::{Links, Owner, Request};
 use notes::Notes;
 pub use notes::SourceState;
@@ -72,6 +77,7 @@ pub struct Watchdog<'c> {
     telegram: Telegram,
     heartbeat: Heartbeat,
     telling: Telling,
+    alerting: Alerting,
     message: Message,
     request: Request,
     query: heapless::Vec<u8, 512>,
@@ -100,6 +106,7 @@ impl<'c> Watchdog<'c> {
             telegram: Telegram::new(),
             heartbeat: Heartbeat::new(),
             telling: Telling::new(),
+            alerting: Alerting::new(),
             message: Message::new(),
             request: Request::new(),
             query: heapless::Vec::new(),
@@ -301,6 +308,7 @@ impl<'c> Watchdog<'c> {
             dependencies,
             telegram,
             heartbeat,
+            alerting,
             probing,
             ..
         } = self;
@@ -321,6 +329,10 @@ impl<'c> Watchdog<'c> {
                 heartbeat.head(head.status);
                 enough = true;
             }
+            (Owner::Alertmanager(place), Piece::Head(head)) => {
+                alerting.head(place, head.status);
+                enough = true;
+            }
             (Owner::Dependency(place), piece) => {
                 if let (Some(dependency), Some(config)) =
                     (dependencies.get_mut(place), config.dependencies.get(place))
@@ -328,7 +340,7 @@ impl<'c> Watchdog<'c> {
                     enough |= probing::dependency(piece, dependency, config);
                 }
             }
-            (Owner::Resolver, _) | (Owner::Heartbeat, Piece::Body(_)) => {}
+            (Owner::Resolver, _) | (Owner::Heartbeat | Owner::Alertmanager(_), Piece::Body(_)) => {}
         });
         if enough {
             exchange.finish(now);
@@ -348,8 +360,10 @@ impl<'c> Watchdog<'c> {
         let Some(config) = self.config else { return NEVER };
         let tick = (self.mode != Mode::NotifyTest).then(|| self.probing.deadline());
         let facts = self.docker.deadline();
-        [tick, facts, self.links.deadline(), self.next_message_at(config)]
+        let messages = [self.next_message_at(config), self.next_alert_at(config)];
+        [tick, facts, self.links.deadline()]
             .into_iter()
+            .chain(messages)
             .flatten()
             .min()
             .unwrap_or(NEVER)
@@ -363,11 +377,11 @@ impl<'c> Watchdog<'c> {
 
     /// Tells whether `check` or `notify-test` has done all that it does.
     #[must_use]
-    pub const fn is_finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         match self.mode {
             Mode::Run => false,
             Mode::Check => self.probing.ticks() > 0,
-            Mode::NotifyTest => self.telling.is_tested(),
+            Mode::NotifyTest => self.telling.is_tested() && self.alerting.is_tested(self.config),
         }
     }
 
@@ -407,6 +421,12 @@ impl<'c> Watchdog<'c> {
         &self.telegram
     }
 
+    /// Tells an Alertmanager, by its place in the configuration.
+    #[must_use]
+    pub fn alertmanager(&self, place: usize) -> Option<&Alertmanager> {
+        self.alerting.manager(place)
+    }
+
     /// Tells the heartbeat.
     #[must_use]
     pub const fn heartbeat(&self) -> &Heartbeat {
@@ -421,8 +441,8 @@ impl<'c> Watchdog<'c> {
 
     /// Tells whether `notify-test` delivered everything.
     #[must_use]
-    pub const fn is_all_delivered(&self) -> bool {
-        self.telling.is_all_delivered()
+    pub fn is_all_delivered(&self) -> bool {
+        self.telling.is_all_delivered() && self.alerting.is_all_accepted(self.config)
     }
 
     /// Calls back with each source: its name, and how it stands.

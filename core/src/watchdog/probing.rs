@@ -225,6 +225,7 @@ impl Watchdog<'_> {
         self.links.advance(now);
         if self.mode == Mode::NotifyTest {
             self.advance_test(now, config);
+            self.advance_alert_test(now, config);
             return;
         }
         self.collect(now, config);
@@ -237,6 +238,7 @@ impl Watchdog<'_> {
         self.drive_engine(now, config);
         self.look_at_facts(now, config);
         self.advance_telling(now, config);
+        self.advance_alerting(now, config);
     }
 
     fn begin_tick(&mut self, now: Instant, config: &Config) {
@@ -402,6 +404,7 @@ impl Watchdog<'_> {
         self.probing.end(now);
         self.beat(now, config);
         self.telling.something_changed();
+        self.alerting.something_changed();
     }
 
     fn settle_orchestrator(&mut self) {
@@ -481,6 +484,7 @@ impl Watchdog<'_> {
         if between_ticks && self.docker.facts(now, &mut self.table) > 0 {
             self.table.settle_facts(now, config);
             self.telling.something_changed();
+            self.alerting.something_changed();
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Telling {
     printing: Printing,
     test: Test,
     test_tries: u8,
-    report: String<1024>,
+    report: String<2048>,
 }
 
 /// What is left to tell.
@@ -95,7 +95,7 @@ impl Telling {
         self.report.as_str()
     }
 
-    fn say(&mut self, line: core::fmt::Arguments<'_>) {
+    pub(super) fn say(&mut self, line: core::fmt::Arguments<'_>) {
         let _ = Cut::new(&mut self.report).write_fmt(line);
         let _ = self.report.push('\n');
     }
@@ -231,6 +231,9 @@ impl Watchdog<'_> {
         };
         let mut message = core::mem::take(&mut self.message);
         message.begin(&context);
+        if self.telegram.is_overflowing() {
+            message.put_masters_first();
+        }
         if errand == Errand::Start {
             self.introduce(&mut message, bytes_max, config);
         }
@@ -243,6 +246,12 @@ impl Watchdog<'_> {
         if let Some(chat) = self.telegram.migrated_to() {
             message.add(
                 format_args!("The group has moved: set WATCHDOG_TELEGRAM_CHAT_ID={chat}"),
+                bytes_max,
+            );
+        }
+        if self.telegram.has_lost_topic() {
+            message.add(
+                format_args!("The topic is gone or closed: set WATCHDOG_TELEGRAM_THREAD_ID to another one"),
                 bytes_max,
             );
         }

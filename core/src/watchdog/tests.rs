@@ -15,29 +15,33 @@ use crate::time::{Instant, Utc};
 
 /// What the world does with a connection to the orchestrator or Telegram.
 #[derive(Clone)]
-enum Peered {
+pub(super) enum Peered {
     Refuses,
     Answers(String),
 }
 
-/// A world of one orchestrator and one Bot API, both on loopback, with time of its own.
-struct World {
-    watchdog: Box<Watchdog<'static>>,
-    now: Instant,
-    orchestrator: Peered,
+/// A world of one orchestrator, one Bot API and two Alertmanagers, all on loopback, with time of its own.
+pub(super) struct World {
+    pub(super) watchdog: Box<Watchdog<'static>>,
+    pub(super) now: Instant,
+    pub(super) orchestrator: Peered,
     telegram: Peered,
     heartbeat: Peered,
+    pub(super) alertmanagers: [Peered; 2],
     open: Vec<(Connection, u16)>,
-    logs: Vec<String>,
+    pub(super) logs: Vec<String>,
     sent: Vec<String>,
     beats: Vec<String>,
+    /// Which of the two, and the request.
+    pub(super) alerts: Vec<(usize, String)>,
 }
 
 const TELEGRAM: u16 = 8443;
 const HEARTBEAT: u16 = 8444;
+const ALERTMANAGERS: [u16; 2] = [9093, 9094];
 
 /// The machine is some megabytes and passes over the stack on its way to the heap: more than a test's stack has.
-fn with_room(test: fn()) {
+pub(super) fn with_room(test: fn()) {
     let thread = std::thread::Builder::new()
         .stack_size(64 * 1024 * 1024)
         .spawn(test)
@@ -65,7 +69,7 @@ fn configured(pairs: &[(&str, &str)]) -> &'static Config {
     Box::leak(config)
 }
 
-fn http(status: &str, body: &str) -> Peered {
+pub(super) fn http(status: &str, body: &str) -> Peered {
     Peered::Answers(format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -81,7 +85,11 @@ const TOLD: &[(&str, &str)] = &[
 ];
 
 impl World {
-    fn new(pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn new(pairs: &[(&str, &str)]) -> Self {
+        Self::of(pairs, Mode::Run)
+    }
+
+    pub(super) fn of(pairs: &[(&str, &str)], mode: Mode) -> Self {
         let all: Vec<(&str, &str)> = TOLD.iter().chain(pairs).copied().collect();
         let mut world = Self {
             watchdog: Box::new(Watchdog::new()),
@@ -89,12 +97,14 @@ impl World {
             orchestrator: http("200 OK", "{}"),
             telegram: http("200 OK", r#"{"ok":true,"result":{}}"#),
             heartbeat: http("200 OK", "ok"),
+            alertmanagers: [const { Peered::Refuses }; 2],
             beats: Vec::new(),
+            alerts: Vec::new(),
             open: Vec::new(),
             logs: Vec::new(),
             sent: Vec::new(),
         };
-        world.watchdog.start(world.now, configured(&all), 1, Mode::Run);
+        world.watchdog.start(world.now, configured(&all), 1, mode);
         world.tell(Input::Wall(Utc::parse_rfc3339("2026-01-02T12:00:00Z").unwrap()));
         world
     }
@@ -130,6 +140,7 @@ impl World {
                     Output::ReadFile(file) => todo.push(Todo::File(file)),
                     Output::Stat(place, _) => todo.push(Todo::Stat(place)),
                     Output::Log(_, line) | Output::Event(line) => self.logs.push(line.into()),
+                    Output::StartTls(..) => panic!("there is no proxy"),
                     Output::Query { .. } => panic!("there is nothing to look up"),
                 }
             }
@@ -169,7 +180,10 @@ impl World {
         match port {
             TELEGRAM => self.telegram.clone(),
             HEARTBEAT => self.heartbeat.clone(),
-            _ => self.orchestrator.clone(),
+            _ => match ALERTMANAGERS.iter().position(|known| *known == port) {
+                Some(place) => self.alertmanagers[place].clone(),
+                None => self.orchestrator.clone(),
+            },
         }
     }
 
@@ -178,7 +192,11 @@ impl World {
         match port {
             TELEGRAM => self.sent.push(request),
             HEARTBEAT => self.beats.push(request),
-            _ => {}
+            _ => {
+                if let Some(place) = ALERTMANAGERS.iter().position(|known| *known == port) {
+                    self.alerts.push((place, request));
+                }
+            }
         }
         if let Peered::Answers(answer) = self.peer(port) {
             self.watchdog
@@ -187,7 +205,7 @@ impl World {
     }
 
     /// Lets time pass, waking the machine whenever it asked to be.
-    fn pass(&mut self, secs: u64) {
+    pub(super) fn pass(&mut self, secs: u64) {
         let end = Instant::from_millis(self.now.as_millis() + secs * 1000);
         loop {
             let next = self.watchdog.deadline();
@@ -291,6 +309,46 @@ fn nothing_is_lost_while_the_channel_is_down() {
             texts[1].contains("RESOLVED orch_down: was down 1m 45s until 12:03Z, told late"),
             "{}",
             texts[1]
+        );
+    });
+}
+
+/// Three hours without the channel while the orchestrator goes and comes back five times: people get one late line with
+/// the count, and what lasts is told as firing and then as resolved.
+#[test]
+fn three_hours_of_outage_lose_nothing() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        world.telegram = Peered::Refuses;
+        for _ in 0..5 {
+            world.orchestrator = Peered::Refuses;
+            world.pass(600);
+            world.orchestrator = http("200 OK", "{}");
+            world.pass(1500);
+        }
+        world.orchestrator = http("200 OK", r#"{"queue":{"depth":3,"running":0}}"#);
+        world.pass(300);
+        assert_eq!(world.texts().len(), 1);
+        world.telegram = http("200 OK", r#"{"ok":true}"#);
+        world.pass(120);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        for part in [
+            "RESOLVED orch_down: 5 times, last was down 9m 45s until ",
+            "FIRING queue_stalled: ",
+        ] {
+            assert_eq!(texts[1].matches(part).count(), 1, "{}", texts[1]);
+        }
+        assert!(!texts[1].contains("again: "), "{}", texts[1]);
+        world.orchestrator = http("200 OK", r#"{"queue":{"depth":3,"running":1}}"#);
+        world.pass(120);
+        let texts = world.texts();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert!(
+            texts[2].contains("RESOLVED queue_stalled: after "),
+            "{}",
+            texts[2]
         );
     });
 }

@@ -28,6 +28,8 @@ pub struct Container {
     pub oom_killed: bool,
     /// Labels.
     pub labels: Vec<(String, String)>,
+    /// When it started and ended, if that is to be something else than usual.
+    pub dates: Option<String>,
 }
 
 impl Container {
@@ -41,6 +43,7 @@ impl Container {
             restarts: 0,
             oom_killed: false,
             labels: vec![("com.docker.compose.service".to_owned(), name.to_owned())],
+            dates: None,
         }
     }
 
@@ -56,6 +59,13 @@ impl Container {
     #[must_use]
     pub fn health(mut self, health: &str) -> Self {
         health.clone_into(&mut self.health);
+        self
+    }
+
+    /// The same, with this date wherever a date is told.
+    #[must_use]
+    pub fn dated(mut self, date: &str) -> Self {
+        self.dates = Some(date.to_owned());
         self
     }
 
@@ -107,6 +117,10 @@ impl Container {
             "StartedAt": "2026-01-02T03:04:05.123456789Z",
             "FinishedAt": if running { "0001-01-01T00:00:00Z" } else { "2026-01-02T03:05:05.5Z" },
         });
+        if let Some(date) = &self.dates {
+            state["StartedAt"] = json!(date);
+            state["FinishedAt"] = json!(date);
+        }
         if !self.health.is_empty() {
             state["Health"] = json!({"Status": self.health, "FailingStreak": 3, "Log": [
                 {"Start": "2026-01-02T03:04:05Z", "End": "2026-01-02T03:04:06Z", "ExitCode": 1, "Output": "it <hurts> & how"},
@@ -123,9 +137,19 @@ impl Container {
 #[derive(Default)]
 struct State {
     containers: Vec<Container>,
-    fault: Option<Answer>,
+    /// What is answered to a path that holds this text.
+    fault: Option<(String, Answer)>,
     requests: Vec<Request>,
-    listeners: Vec<Sender<String>>,
+    listeners: Vec<Sender<Word>>,
+}
+
+/// What is sent to those who listen to events.
+#[derive(Clone)]
+enum Word {
+    /// An event in a chunk of its own.
+    Whole(String),
+    /// Half of that chunk, and then the end of the connection.
+    Cut(String),
 }
 
 #[derive(Default)]
@@ -202,6 +226,18 @@ impl FakeEngine {
     /// # Panics
     /// If there is no such container.
     pub fn event(&self, action: &str, name: &str, attributes: &[(&str, &str)]) {
+        self.tell(Word::Whole, action, name, attributes);
+    }
+
+    /// Begins to send an event, and closes the connection amid its chunk.
+    ///
+    /// # Panics
+    /// If there is no such container.
+    pub fn cut_event(&self, action: &str, name: &str, attributes: &[(&str, &str)]) {
+        self.tell(Word::Cut, action, name, attributes);
+    }
+
+    fn tell(&self, how: impl Fn(String) -> Word, action: &str, name: &str, attributes: &[(&str, &str)]) {
         let mut state = self.shared.state.lock().unwrap();
         let container = state.containers.iter().find(|known| known.name == name).unwrap();
         let mut all = json!({"name": name, "image": "example/app:1"});
@@ -213,15 +249,21 @@ impl FakeEngine {
             "Actor": {"ID": container.id(), "Attributes": all}, "scope": "local",
             "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_000_u64,
         });
-        let line = format!("{event}\n");
+        let word = how(format!("{event}\n"));
+        let goes_on = matches!(word, Word::Whole(_));
         state
             .listeners
-            .retain(|listener| listener.send(line.clone()).is_ok());
+            .retain(|listener| listener.send(word.clone()).is_ok() && goes_on);
     }
 
     /// Answers everything with this, until [`FakeEngine::heal`].
     pub fn fail(&self, answer: Answer) {
-        self.shared.state.lock().unwrap().fault = Some(answer);
+        self.fail_at("", answer);
+    }
+
+    /// Answers this to every path that holds `part`, until [`FakeEngine::heal`].
+    pub fn fail_at(&self, part: &str, answer: Answer) {
+        self.shared.state.lock().unwrap().fault = Some((part.to_owned(), answer));
     }
 
     /// Answers properly again.
@@ -243,6 +285,20 @@ impl FakeEngine {
     /// Everything that was asked.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state.lock().unwrap().requests.clone()
+    }
+
+    /// Waits until somebody listens to the events.
+    ///
+    /// # Panics
+    /// If nobody does in time.
+    pub fn wait_for_listener(&self, within: Duration) {
+        let state = self.shared.state.lock().unwrap();
+        let (state, _) = self
+            .shared
+            .came
+            .wait_timeout_while(state, within, |state| state.listeners.is_empty())
+            .unwrap();
+        assert!(!state.listeners.is_empty(), "nobody listens within {within:?}");
     }
 
     /// Waits until `more` requests whose path holds `part` have come after those that there are.
@@ -281,7 +337,10 @@ impl Shared {
             let fault = {
                 let mut state = self.state.lock().unwrap();
                 state.requests.push(request);
-                state.fault.clone()
+                let fault = state.fault.as_ref();
+                fault
+                    .filter(|(part, _)| path.contains(part))
+                    .map(|(_, answer)| answer.clone())
             };
             self.came.notify_all();
             let outcome = match fault {
@@ -341,6 +400,7 @@ impl Shared {
         // `until` in the past ends the answer after what was kept, and nothing was.
         if !path.contains("until=") {
             self.state.lock().unwrap().listeners.push(sender);
+            self.came.notify_all();
         }
         let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.52\r\nContent-Type: application/jsonl\r\nTransfer-Encoding: chunked\r\n\r\n";
         if socket.write_all(head.as_bytes()).is_err() {
@@ -348,7 +408,12 @@ impl Shared {
         }
         loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
-                Ok(line) => {
+                Ok(Word::Cut(line)) => {
+                    let (half, _) = line.split_at(line.len() / 2);
+                    drop(write!(socket, "{:x}\r\n{half}", line.len()));
+                    return;
+                }
+                Ok(Word::Whole(line)) => {
                     let chunk = format!("{:x}\r\n{line}\r\n", line.len());
                     if socket.write_all(chunk.as_bytes()).is_err() {
                         return;

@@ -97,6 +97,17 @@ pub enum Answer {
         /// What comes last.
         tail: Vec<u8>,
     },
+    /// `head`, then so many parts, each made when it is its turn, then `tail`.
+    Made {
+        /// What comes first.
+        head: Vec<u8>,
+        /// Makes a part by its number, from 0 on.
+        part: fn(u64) -> Vec<u8>,
+        /// How many.
+        times: u64,
+        /// What comes last.
+        tail: Vec<u8>,
+    },
 }
 
 impl Answer {
@@ -226,6 +237,21 @@ impl Answer {
                 socket.write_all(head)?;
                 for _ in 0..*times {
                     socket.write_all(part)?;
+                    if stop.wait(Duration::ZERO) {
+                        return Ok(());
+                    }
+                }
+                socket.write_all(tail)
+            }
+            Self::Made {
+                head,
+                part,
+                times,
+                tail,
+            } => {
+                socket.write_all(head)?;
+                for number in 0..*times {
+                    socket.write_all(&part(number))?;
                     if stop.wait(Duration::ZERO) {
                         return Ok(());
                     }

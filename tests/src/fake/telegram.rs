@@ -26,6 +26,8 @@ pub enum TelegramAnswer {
     Ok,
     /// 429 with `retry_after`, in seconds.
     TooMany(u64),
+    /// This status with a description of Telegram's own, whole, and no parameters.
+    Refused(u16, &'static str),
     /// 400 with this after `Bad Request: `.
     BadRequest(&'static str),
     /// 400: the group became a supergroup with this id.
@@ -38,6 +40,8 @@ pub enum TelegramAnswer {
     Garbage,
     /// Accepted, but the connection ends without an answer.
     LostAfterAcceptance,
+    /// Not accepted, and the connection is reset.
+    Reset,
     /// Nothing at all.
     Stall,
 }
@@ -71,6 +75,7 @@ impl Sent {
 struct Shared {
     script: Mutex<VecDeque<TelegramAnswer>>,
     standing: Mutex<Option<TelegramAnswer>>,
+    identity: Mutex<Option<TelegramAnswer>>,
     sent: Mutex<Vec<Sent>>,
     /// What the real one would have refused without the script asking for it.
     faults: Mutex<Vec<String>>,
@@ -82,13 +87,26 @@ struct Shared {
 pub struct FakeTelegram {
     server: Server,
     shared: Arc<Shared>,
-    identity: Identity,
+    identity: Option<Identity>,
 }
 
 impl FakeTelegram {
     /// Listens with a certificate for 127.0.0.1, localhost and api.telegram.test.
     pub fn start() -> Self {
-        let identity = Identity::new(&["127.0.0.1", "localhost", "api.telegram.test"]);
+        Self::named(&["127.0.0.1", "localhost", "api.telegram.test"])
+    }
+
+    /// Listens with a certificate for these names.
+    pub fn named(names: &[&str]) -> Self {
+        Self::with(Identity::new(names))
+    }
+
+    /// Listens with a certificate whose time is over.
+    pub fn expired(names: &[&str]) -> Self {
+        Self::with(Identity::expired(names))
+    }
+
+    fn with(identity: Identity) -> Self {
         let config = Arc::clone(&identity.config);
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
@@ -100,13 +118,26 @@ impl FakeTelegram {
         Self {
             server: Server::tcp(handler),
             shared,
-            identity,
+            identity: Some(identity),
+        }
+    }
+
+    /// Listens without TLS, as a Bot API server of one's own does.
+    pub fn self_hosted() -> Self {
+        let shared = Arc::new(Shared::default());
+        let serving = Arc::clone(&shared);
+        let handler: Handler = Arc::new(move |mut socket, stop| serving.serve(&mut socket, stop));
+        Self {
+            server: Server::tcp(handler),
+            shared,
+            identity: None,
         }
     }
 
     /// The base URL.
     pub fn url(&self) -> String {
-        format!("https://{}", self.server.address())
+        let scheme = if self.identity.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.server.address())
     }
 
     /// The port.
@@ -114,9 +145,11 @@ impl FakeTelegram {
         self.server.address().port()
     }
 
-    /// The PEM file with its root.
+    /// The PEM file with its root; without TLS there is none, and the path is one that says so.
     pub fn ca_file(&self) -> &Path {
-        self.identity.ca.path()
+        self.identity
+            .as_ref()
+            .map_or(Path::new(""), |identity| identity.ca.path())
     }
 
     /// Answers the coming messages with these, one each; then as [`FakeTelegram::always`] said, else `Ok`.
@@ -127,6 +160,11 @@ impl FakeTelegram {
     /// Answers all messages with this.
     pub fn always(&self, answer: TelegramAnswer) {
         *self.shared.standing.lock().unwrap() = Some(answer);
+    }
+
+    /// Answers `getMe` with this from now on.
+    pub fn identify(&self, answer: TelegramAnswer) {
+        *self.shared.identity.lock().unwrap() = Some(answer);
     }
 
     /// Refuses connections until [`FakeTelegram::reopen`].
@@ -193,26 +231,53 @@ impl FakeTelegram {
     }
 }
 
+/// A connection, with or without TLS.
+trait Stream: Read + Write {
+    fn socket(&mut self) -> &mut Socket;
+    fn finish(&mut self);
+}
+
+impl Stream for Socket {
+    fn socket(&mut self) -> &mut Socket {
+        self
+    }
+
+    fn finish(&mut self) {}
+}
+
+impl Stream for StreamOwned<ServerConnection, Socket> {
+    fn socket(&mut self) -> &mut Socket {
+        &mut self.sock
+    }
+
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        drop(self.flush());
+    }
+}
+
 impl Shared {
-    fn serve(&self, stream: &mut StreamOwned<ServerConnection, Socket>, stop: &Stop) {
+    fn serve(&self, stream: &mut impl Stream, stop: &Stop) {
         // A client may keep the connection and send several.
         while let Some(request) = Request::read(stream) {
             self.paths.lock().unwrap().push(request.path.clone());
-            let Some(answer) = self.decide(&request, stop, &mut stream.sock) else {
+            let Some(answer) = self.decide(&request, stop, stream.socket()) else {
                 return;
             };
             if stream.write_all(&answer).and_then(|()| stream.flush()).is_err() {
                 return;
             }
         }
-        stream.conn.send_close_notify();
-        drop(stream.flush());
+        stream.finish();
     }
 
     fn decide(&self, request: &Request, stop: &Stop, socket: &mut Socket) -> Option<Vec<u8>> {
         let method = request.path.strip_prefix(&format!("/bot{TOKEN}/"));
         match (request.method.as_str(), method) {
             (_, Some("getMe")) => {
+                if let Some(answer) = &*self.identity.lock().unwrap() {
+                    return bytes_of(answer);
+                }
                 let bot = json!({"id": 7_000_000_001_u64, "is_bot": true, "username": "test_bot"});
                 return Some(reply(200, &json!({"ok": true, "result": bot}).to_string()));
             }
@@ -244,8 +309,10 @@ impl Shared {
             self.fault(fault.clone());
             return Some(refusal(400, &format!("Bad Request: {fault}"), None));
         }
-        if matches!(answer, TelegramAnswer::Stall) {
-            socket.hold(stop);
+        match answer {
+            TelegramAnswer::Stall => socket.hold(stop),
+            TelegramAnswer::Reset => socket.reset_on_close(),
+            _ => {}
         }
         bytes_of(&answer)
     }
@@ -263,6 +330,7 @@ fn bytes_of(answer: &TelegramAnswer) -> Option<Vec<u8>> {
             let description = format!("Too Many Requests: retry after {seconds}");
             refusal(429, &description, Some(json!({"retry_after": seconds})))
         }
+        TelegramAnswer::Refused(status, description) => refusal(*status, description, None),
         TelegramAnswer::BadRequest(reason) => refusal(400, &format!("Bad Request: {reason}"), None),
         TelegramAnswer::Migrated(id) => {
             let description = "Bad Request: group chat was upgraded to a supergroup chat";
@@ -271,7 +339,7 @@ fn bytes_of(answer: &TelegramAnswer) -> Option<Vec<u8>> {
         TelegramAnswer::Status(status) => refusal(*status, described(*status), None),
         TelegramAnswer::Html(status) => reply(*status, "<html><body>a proxy was here</body></html>"),
         TelegramAnswer::Garbage => reply(200, "{\"ok\":tr"),
-        TelegramAnswer::LostAfterAcceptance | TelegramAnswer::Stall => return None,
+        TelegramAnswer::LostAfterAcceptance | TelegramAnswer::Reset | TelegramAnswer::Stall => return None,
     })
 }
 

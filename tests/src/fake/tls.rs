@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -24,11 +24,18 @@ pub struct Identity {
 impl Identity {
     /// Makes a CA and a certificate for these names and addresses.
     pub fn new(names: &[&str]) -> Self {
-        Self::until(names, 4000)
+        Self::of(CertificateParams::new(owned(names)).unwrap())
     }
 
-    /// The same, with a certificate that ends with the beginning of that year.
-    pub fn until(names: &[&str], year: i32) -> Self {
+    /// Makes a CA and a certificate whose time is over.
+    pub fn expired(names: &[&str]) -> Self {
+        let mut certificate = CertificateParams::new(owned(names)).unwrap();
+        certificate.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        certificate.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        Self::of(certificate)
+    }
+
+    fn of(certificate: CertificateParams) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -38,10 +45,7 @@ impl Identity {
             .unwrap();
         let issuer = Issuer::new(ca, ca_key);
         let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.not_after = date_time_ymd(year, 1, 1);
-        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
         let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -54,6 +58,10 @@ impl Identity {
             ca: file,
         }
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// An HTTPS dependency on 127.0.0.1 that answers 200, and counts.

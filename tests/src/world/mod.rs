@@ -51,6 +51,7 @@ enum Event {
     Datagram(std::net::SocketAddr, Vec<u8>),
     Stat(u8),
     WallStep,
+    Pause,
 }
 
 /// The wishes of the machine, copied out of it.
@@ -73,6 +74,7 @@ struct World<'c> {
     wall_told: (u64, i64),
     dice: Dice,
     wall_dice: Dice,
+    pause_dice: Dice,
     events: BTreeMap<(u64, u64), Event>,
     sequence: u64,
     /// The newest envelope that the machine has had, and since when.
@@ -160,13 +162,14 @@ impl<'c> World<'c> {
             wall_told: (1_000, 1_767_355_200_000),
             dice: Dice::new(options.seed),
             wall_dice: Dice::new(options.seed ^ 0x7761_6c6c),
+            pause_dice: Dice::new(options.seed ^ 0x7061_7573),
             events: BTreeMap::new(),
             sequence: 0,
             fresh: (None, 0),
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
-            things: peers::Things::default(),
+            things: peers::Things::new(options.crowd),
             oracle: Oracle::new(options),
             seen: Seen::default(),
             ticks: 0,
@@ -190,9 +193,11 @@ impl<'c> World<'c> {
         self.rows_at_start = self.watchdog.table().rows().len();
         self.tell_wall()?;
         self.plan(60_000, Event::WallStep);
+        self.plan(600_000, Event::Pause);
         let stormy_until = self.now + self.options.stormy_ms;
         self.pass_until(stormy_until)?;
         let now = self.now;
+        self.options.pauses = false;
         self.weather.iter_mut().for_each(|weather| weather.heal(now));
         self.things.heal();
         let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
@@ -289,6 +294,14 @@ impl<'c> World<'c> {
                 self.plan(1_200_000, Event::WallStep);
                 self.tell_wall()
             }
+            Event::Pause => {
+                if self.options.pauses {
+                    self.now += self.pause_dice.between(1_000, 900_000);
+                }
+                let next = self.pause_dice.between(600_000, 7_200_000);
+                self.plan(next, Event::Pause);
+                Ok(())
+            }
             // It was closed by the machine meanwhile.
             _ => Ok(()),
         }
@@ -365,7 +378,9 @@ impl<'c> World<'c> {
             let seen = std::mem::take(&mut self.seen);
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
-            let bound = 1_100_000 + 2 * self.options.interval_ms;
+            // The longest flood wait and some tries; with a crowd also a dozen messages, one a minute.
+            let crowd = if self.options.crowd { 900_000 } else { 0 };
+            let bound = 1_100_000 + crowd + 2 * self.options.interval_ms;
             let fair = if self.weather[2].is_fair() {
                 self.weather[2].fair_since
             } else {
@@ -391,7 +406,7 @@ impl<'c> World<'c> {
         if is_sending && !self.things.composed {
             self.things.composed = true;
             let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
-            self.oracle.composed(self.now, wall);
+            self.oracle.composed(self.now, wall, self.overflow);
         }
         Ok(())
     }
@@ -605,6 +620,8 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
         Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
         Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
         Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
+        // No proxy stands in this world.
+        Output::StartTls(..) => None,
         Output::Close(connection) => Some(Wish::Close(connection)),
         Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
         Output::ReadFile(file) => Some(Wish::File(file)),

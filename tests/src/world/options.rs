@@ -45,6 +45,10 @@ pub struct Options {
     pub muted: bool,
     /// Whether the wall clock steps.
     pub wall_steps: bool,
+    /// Whether the machine is not run for up to a quarter of an hour now and then, as a stopped process is not.
+    pub pauses: bool,
+    /// Whether more subjects than the table has rows are active at times; discovered ones can not be foretold then.
+    pub crowd: bool,
     /// The faults of each peer, by place: orchestrator, engine, Telegram, dependencies, DNS.
     pub faults: [Vec<Fault>; 5],
     /// Mean time of fair weather at one peer, milliseconds.
@@ -66,9 +70,11 @@ impl Options {
                 drawn.extend(all.iter().filter(|_| dice.chance(50)).copied());
             }
         }
+        let crowd = dice.chance(12);
         Self {
             seed,
-            stormy_ms: hours * 3_600_000,
+            // A crowd makes many lines and so long work; an hour of it shows what a day would.
+            stormy_ms: if crowd { 1 } else { hours } * 3_600_000,
             interval_ms,
             raise_ticks: u32::try_from(dice.between(1, 4)).expect("small"),
             clear_ticks: u32::try_from(dice.between(1, 3)).expect("small"),
@@ -80,6 +86,8 @@ impl Options {
             names: dice.chance(40),
             muted: dice.chance(15),
             wall_steps: dice.chance(50),
+            pauses: dice.chance(30),
+            crowd,
             faults,
             calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
             storm_ms: dice.pick(&[20_000, 120_000, 600_000]),

@@ -65,7 +65,10 @@ impl Oracle {
             }
         }
         for id in ids {
-            let signal = Signal::new(&id, true, options);
+            let is_discovered = ["stage_stuck:", "slow:", "agent_overtime:"]
+                .iter()
+                .any(|kind| id.starts_with(kind));
+            let signal = Signal::new(&id, !(is_discovered && options.crowd), options);
             signals.insert(id, signal);
         }
         Self {
@@ -195,8 +198,8 @@ impl Oracle {
         }
     }
 
-    /// The machine made a message now: foretells its lines.
-    pub fn composed(&mut self, now: u64, wall_ms: i64) {
+    /// The machine made a message now: foretells its lines. The last one may have left some out; masters then go first.
+    pub fn composed(&mut self, now: u64, wall_ms: i64, left_some: bool) {
         self.active = self.signals.values().filter(|signal| signal.firing).count();
         let mut all: Vec<_> = self
             .signals
@@ -207,7 +210,16 @@ impl Oracle {
                 let (kind, subject) = signal.id.split_once(':').unwrap_or((&signal.id, ""));
                 let rank = lines.last().map_or(9, |line| Signal::rank(line));
                 (
-                    (rank, !signal.critical, kind.to_owned(), subject.to_owned()),
+                    (
+                        if left_some && is_master(&signal.id) {
+                            0
+                        } else {
+                            rank
+                        },
+                        !signal.critical,
+                        kind.to_owned(),
+                        subject.to_owned(),
+                    ),
                     signal.id.clone(),
                     lines,
                 )

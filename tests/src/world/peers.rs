@@ -66,6 +66,8 @@ pub struct Things {
     pub composed: bool,
     /// Hundredths of the memory that are available; none: not readable.
     pub memory: Option<u64>,
+    /// Whether there can be a crowd of agents.
+    crowd: bool,
     troubles: u32,
     healed: bool,
     /// Counts on while the orchestrator's loop turns.
@@ -78,9 +80,20 @@ const FROZEN: u32 = 9;
 const PAUSED: u32 = 10;
 /// The listed container is not there.
 const ABSENT: u32 = 11;
-const TROUBLES: u64 = 12;
+/// A crowd of agents runs for too long, more than the table has rows.
+const CROWD: u32 = 12;
+const CROWD_SIZE: u32 = 600;
+const TROUBLES: u64 = 13;
 
 impl Things {
+    /// Nothing is wrong yet.
+    pub fn new(crowd: bool) -> Self {
+        Self {
+            crowd,
+            ..Self::default()
+        }
+    }
+
     /// Nothing is wrong any more.
     pub const fn heal(&mut self) {
         (self.troubles, self.healed) = (0, true);
@@ -137,7 +150,7 @@ impl Things {
         looks.insert("failed_jobs".to_owned(), self.trouble(4));
         looks.insert("slow:te<s>t & co".to_owned(), self.trouble(5));
         looks.insert("slow:build".to_owned(), Look::Clear);
-        let agents: Vec<_> = [("a<1>", 7), ("17", 8)]
+        let mut agents: Vec<_> = [("a<1>", 7), ("17", 8)]
             .into_iter()
             .filter(|_| dice.chance(90))
             .map(|(id, bit)| {
@@ -145,6 +158,11 @@ impl Things {
                 json!({"id": id, "stage": "build", "pid": 4242, "utime": 1, "stime": 1, "elapsed_s": value(bit, 9000.0)})
             })
             .collect();
+        if self.crowd && self.trouble(CROWD) == Look::Active {
+            agents.extend(
+                (0..CROWD_SIZE).map(|number| json!({"id": format!("crowd-{number}"), "elapsed_s": 9000.0})),
+            );
+        }
         for id in ["a<1>", "17"] {
             looks.entry(format!("agent_overtime:{id}")).or_insert(Look::Clear);
         }

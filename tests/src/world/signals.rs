@@ -378,11 +378,11 @@ impl Signal {
     /// Where its lines stand in a message.
     pub fn rank(line: &str) -> u8 {
         const RANKS: [(&str, u8); 5] = [
-            ("STILL FIRING ", 1),
-            ("FIRING ", 0),
-            ("RESOLVED ", 2),
-            ("FLAPPING ", 3),
-            ("STABLE ", 4),
+            ("STILL FIRING ", 2),
+            ("FIRING ", 1),
+            ("RESOLVED ", 3),
+            ("FLAPPING ", 4),
+            ("STABLE ", 5),
         ];
         let verb = line.split_once(' ').map_or("", |(_, rest)| rest);
         RANKS
