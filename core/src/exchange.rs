@@ -16,6 +16,7 @@ use crate::net::{Closed, Connection};
 use crate::time::{Instant, Millis};
 use crate::wire::dns;
 use crate::wire::http::{self, Piece, Progress, Response};
+use crate::wire::proxy::{self, Tunnel, Way};
 
 /// Whether a connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,26 @@ pub enum Target {
     Unix,
     /// A name known to the resolver, and a port.
     Host(dns::NameId, u16, Security),
+    /// A proxy's name and port, whether what goes through it is encrypted, and how the proxy is spoken to.
+    Proxy(dns::NameId, u16, Security, Way),
+}
+
+impl Target {
+    /// Tells how a new connection to it begins: to a proxy always in plain.
+    const fn opening(self) -> Option<(u16, Security)> {
+        match self {
+            Self::Unix => None,
+            Self::Host(_, port, security) => Some((port, security)),
+            Self::Proxy(_, port, ..) => Some((port, Security::Plain)),
+        }
+    }
+
+    const fn name(self) -> Option<dns::NameId> {
+        match self {
+            Self::Unix => None,
+            Self::Host(name, ..) | Self::Proxy(name, ..) => Some(name),
+        }
+    }
 }
 
 /// What came of an exchange. Not an `Option` of a `Result`, since at rest it must be all zero bits.
@@ -91,6 +112,8 @@ pub enum Stage {
     Queued,
     /// The connection, with TLS also the handshake, was being made.
     Connecting,
+    /// The proxy was looked up, connected to, or asked.
+    Proxy,
     /// The request was sent, and no head had come.
     Waiting,
     /// The body was being read.
@@ -103,6 +126,7 @@ impl fmt::Display for Stage {
             Self::Resolving => "resolving the name",
             Self::Queued => "waiting for its turn",
             Self::Connecting => "connecting",
+            Self::Proxy => "waiting for the proxy",
             Self::Waiting => "waiting for an answer",
             Self::Reading => "reading the answer",
         })
@@ -116,6 +140,8 @@ pub enum Failure {
     Unresolved(dns::Fault),
     /// No address took the connection; this is what the last one did.
     Unconnected(Closed),
+    /// The proxy made no tunnel.
+    Proxy(proxy::Fault),
     /// It took longer than this, and was in this stage.
     TimedOut(Millis, Stage),
     /// The answer is not HTTP as it should be, or was cut short.
@@ -131,7 +157,7 @@ impl Failure {
         match self {
             Self::TimedOut(_, stage) => matches!(stage, Stage::Waiting | Stage::Reading),
             Self::BadAnswer(_) => true,
-            Self::Unresolved(_) | Self::Unconnected(_) | Self::BadRequest => false,
+            Self::Unresolved(_) | Self::Unconnected(_) | Self::Proxy(_) | Self::BadRequest => false,
         }
     }
 }
@@ -141,6 +167,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Unresolved(fault) => fault.fmt(f),
             Self::Unconnected(closed) => closed.fmt(f),
+            Self::Proxy(fault) => fault.fmt(f),
             Self::TimedOut(limit, stage) => write!(f, "timeout: no answer within {limit} ({stage})"),
             Self::BadAnswer(fault) => fault.fmt(f),
             Self::BadRequest => f.write_str("request can not be written"),
@@ -157,6 +184,10 @@ pub enum Want {
     OpenTcp(Connection, SocketAddr, Security),
     /// Connect to the target's unix socket.
     OpenUnix(Connection),
+    /// Send what [`Exchange::tunnel`] writes, then call [`Exchange::requested`].
+    Tunnel(Connection),
+    /// Begin TLS on the open connection.
+    StartTls(Connection),
     /// Send the request, then call [`Exchange::requested`].
     Request(Connection),
 }
@@ -168,6 +199,14 @@ enum Phase {
     /// An address is to be tried.
     Opening,
     Connecting,
+    /// Something is to be said to the proxy.
+    Asking,
+    /// The proxy is to answer.
+    Tunnelling,
+    /// TLS is to begin in the tunnel.
+    Securing,
+    /// It is beginning.
+    Shaking,
     Requesting,
     Answering,
 }
@@ -192,6 +231,7 @@ pub struct Exchange {
     slow: bool,
     addresses: Vec<IpAddr, ADDRESSES_MAX>,
     tried: usize,
+    tunnel: Tunnel,
     response: Response,
     outcome: Outcome,
 }
@@ -219,6 +259,7 @@ impl Exchange {
             slow: false,
             addresses: Vec::new(),
             tried: 0,
+            tunnel: Tunnel::new(Way::Connect),
             response: Response::new(),
             outcome: Outcome::None,
         }
@@ -233,7 +274,7 @@ impl Exchange {
     pub fn start(&mut self, now: Instant, deadline: Option<Instant>, target: Target, task: Task) {
         self.cancel();
         self.phase = match target {
-            Target::Host(..) => Phase::Resolving,
+            Target::Host(..) | Target::Proxy(..) => Phase::Resolving,
             Target::Unix => Phase::Opening,
         };
         (self.target, self.task) = (target, task);
@@ -242,6 +283,9 @@ impl Exchange {
         self.head_came = false;
         self.addresses.clear();
         self.tried = 0;
+        if let Target::Proxy(.., way) = target {
+            self.tunnel = Tunnel::new(way);
+        }
         self.response.reset();
         self.outcome = Outcome::None;
     }
@@ -264,25 +308,25 @@ impl Exchange {
     pub const fn is_shaking_hands(&self) -> bool {
         let connecting = matches!(
             (self.phase, self.target),
-            (Phase::Connecting, Target::Host(_, _, Security::Tls))
+            (Phase::Connecting, Target::Host(_, _, Security::Tls)) | (Phase::Shaking, _)
         );
         connecting && !self.slow
     }
 
-    /// Tells whether the next wish is to open a TLS connection, which the composer may have to put off.
+    /// Tells whether the next wish is to begin a TLS connection, which the composer may have to put off.
     #[must_use]
     pub const fn is_about_to_shake_hands(&self) -> bool {
         matches!(
             (self.phase, self.target),
-            (Phase::Opening, Target::Host(_, _, Security::Tls))
+            (Phase::Opening, Target::Host(_, _, Security::Tls)) | (Phase::Securing, _)
         )
     }
 
     /// Tells the name whose addresses it waits for.
     #[must_use]
     pub const fn awaits_addresses(&self) -> Option<dns::NameId> {
-        match (self.phase, self.target) {
-            (Phase::Resolving, Target::Host(name, ..)) => Some(name),
+        match self.phase {
+            Phase::Resolving => self.target.name(),
             _ => None,
         }
     }
@@ -294,7 +338,7 @@ impl Exchange {
         }
         self.addresses = addresses.iter().copied().take(ADDRESSES_MAX).collect();
         if self.addresses.is_empty() {
-            self.end(Err(Failure::Unresolved(dns::Fault::NoAddress)));
+            self.unresolved(dns::Fault::NoAddress);
         } else {
             self.phase = Phase::Opening;
         }
@@ -303,7 +347,10 @@ impl Exchange {
     /// The name could not be looked up.
     pub fn unresolved(&mut self, fault: dns::Fault) {
         if self.phase == Phase::Resolving {
-            self.end(Err(Failure::Unresolved(fault)));
+            self.end(Err(match self.target {
+                Target::Proxy(..) => Failure::Proxy(proxy::Fault::Unresolved(fault)),
+                Target::Host(..) | Target::Unix => Failure::Unresolved(fault),
+            }));
         }
     }
 
@@ -315,20 +362,31 @@ impl Exchange {
         }
         match self.phase {
             Phase::Opening => self.open(now),
+            Phase::Asking => Some(Want::Tunnel(self.connection)),
+            Phase::Securing => {
+                (self.attempt_at, self.slow) = (now, false);
+                self.phase = Phase::Shaking;
+                Some(Want::StartTls(self.connection))
+            }
             Phase::Requesting => Some(Want::Request(self.connection)),
-            Phase::Idle | Phase::Resolving | Phase::Connecting | Phase::Answering => None,
+            Phase::Idle
+            | Phase::Resolving
+            | Phase::Connecting
+            | Phase::Tunnelling
+            | Phase::Shaking
+            | Phase::Answering => None,
         }
     }
 
     fn open(&mut self, now: Instant) -> Option<Want> {
         self.connection.generation = self.connection.generation.wrapping_add(1);
         (self.attempt_at, self.slow) = (now, false);
-        let want = match self.target {
-            Target::Unix => {
+        let want = match self.target.opening() {
+            None => {
                 self.attempt_until = self.deadline.unwrap_or(now.after(CONNECT_ATTEMPT));
                 Want::OpenUnix(self.connection)
             }
-            Target::Host(_, port, security) => {
+            Some((port, security)) => {
                 let address = self.addresses.get(self.tried).copied()?;
                 self.tried = self.tried.saturating_add(1);
                 self.attempt_until = self.attempt_deadline(now);
@@ -356,19 +414,25 @@ impl Exchange {
     /// Tells the address that is being tried or has taken the connection.
     #[must_use]
     pub fn address(&self) -> Option<(dns::NameId, IpAddr)> {
-        let Target::Host(name, ..) = self.target else {
-            return None;
-        };
+        let name = self.target.name()?;
         self.addresses
             .get(self.tried.checked_sub(1)?)
             .map(|address| (name, *address))
     }
 
-    /// The request was handed to the daemon.
+    /// Tells what is to be said to the proxy.
+    #[must_use]
+    pub const fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    /// The request, or what is said to the proxy, was handed to the daemon.
     pub fn requested(&mut self) {
-        if self.phase == Phase::Requesting {
-            self.phase = Phase::Answering;
-        }
+        self.phase = match self.phase {
+            Phase::Requesting => Phase::Answering,
+            Phase::Asking => Phase::Tunnelling,
+            other => other,
+        };
     }
 
     /// The request could not be written.
@@ -378,12 +442,38 @@ impl Exchange {
 
     /// The connection is made.
     pub fn connected(&mut self, connection: Connection, now: Instant) {
-        if !self.is_mine(connection) || self.phase != Phase::Connecting {
+        if !self.is_mine(connection) {
             return;
         }
+        match (self.phase, self.target) {
+            (Phase::Connecting, Target::Proxy(..)) => self.phase = Phase::Asking,
+            (Phase::Connecting | Phase::Shaking, _) => self.reached(now),
+            _ => {}
+        }
+    }
+
+    /// The peer itself is at the other end.
+    fn reached(&mut self, now: Instant) {
         match self.task {
             Task::Connect => self.end(Ok(self.took(now))),
             Task::Request => self.phase = Phase::Requesting,
+        }
+    }
+
+    /// The proxy said something.
+    fn tunnelled(&mut self, bytes: &[u8], now: Instant) {
+        match (self.tunnel.feed(bytes, &mut self.response), self.target) {
+            (Ok(proxy::Progress::NeedMore), _) => {}
+            (Ok(proxy::Progress::Say), _) => self.phase = Phase::Asking,
+            (Ok(proxy::Progress::Open), Target::Proxy(_, _, Security::Tls, _)) => {
+                self.response.reset();
+                self.phase = Phase::Securing;
+            }
+            (Ok(proxy::Progress::Open), _) => {
+                self.response.reset();
+                self.reached(now);
+            }
+            (Err(fault), _) => self.end(Err(Failure::Proxy(fault))),
         }
     }
 
@@ -395,9 +485,19 @@ impl Exchange {
         now: Instant,
         sink: &mut impl FnMut(Piece<'_>),
     ) {
-        if !self.is_mine(connection) || self.phase != Phase::Answering {
+        if !self.is_mine(connection) {
             return;
         }
+        match self.phase {
+            Phase::Answering => self.answered(bytes, now, sink),
+            Phase::Tunnelling => self.tunnelled(bytes, now),
+            // Nobody was asked, so nobody can answer. Behind a proxy this is no beginning of TLS either.
+            Phase::Asking | Phase::Securing => self.end(Err(Failure::Proxy(proxy::Fault::Surplus))),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, bytes: &[u8], now: Instant, sink: &mut impl FnMut(Piece<'_>)) {
         let head_came = &mut self.head_came;
         let progress = self.response.feed(bytes, &mut |piece| {
             *head_came = true;
@@ -418,6 +518,9 @@ impl Exchange {
         self.open = false;
         match self.phase {
             Phase::Connecting => self.try_next(why),
+            Phase::Asking | Phase::Tunnelling | Phase::Securing | Phase::Shaking => {
+                self.end(Err(self.unconnected(why)));
+            }
             Phase::Requesting | Phase::Answering => {
                 let ended = self.response.closed(why).map_err(Failure::BadAnswer);
                 self.end(ended.map(|()| self.took(now)));
@@ -433,7 +536,16 @@ impl Exchange {
             self.closing = self.open;
             self.phase = Phase::Opening;
         } else {
-            self.end(Err(Failure::Unconnected(why)));
+            self.end(Err(self.unconnected(why)));
+        }
+    }
+
+    /// A fault of TLS is the peer's, whatever lies between.
+    const fn unconnected(&self, why: Closed) -> Failure {
+        match (self.target, why) {
+            (Target::Proxy(..), Closed::Tls(_)) => Failure::Unconnected(why),
+            (Target::Proxy(..), _) => Failure::Proxy(proxy::Fault::Closed(why)),
+            _ => Failure::Unconnected(why),
         }
     }
 
@@ -465,12 +577,19 @@ impl Exchange {
     }
 
     fn stage(&self) -> Stage {
+        match (self.phase, self.target) {
+            (Phase::Securing, _) => return Stage::Queued,
+            (Phase::Shaking, _) => return Stage::Connecting,
+            (Phase::Requesting | Phase::Answering, _) => {}
+            (_, Target::Proxy(..)) => return Stage::Proxy,
+            _ => {}
+        }
         match self.phase {
             Phase::Idle | Phase::Resolving => Stage::Resolving,
             Phase::Opening if self.opened_at.is_none() => Stage::Queued,
-            Phase::Opening | Phase::Connecting => Stage::Connecting,
             Phase::Requesting | Phase::Answering if self.head_came => Stage::Reading,
             Phase::Requesting | Phase::Answering => Stage::Waiting,
+            _ => Stage::Connecting,
         }
     }
 
@@ -650,5 +769,83 @@ mod tests {
             outcome,
             Some(Err(Failure::TimedOut(Millis::from_secs(5), Stage::Queued)))
         );
+    }
+
+    fn tunnelling(security: Security, way: Way) -> (Exchange, Connection) {
+        let target = Target::Proxy(dns::NameId::default(), 3128, security, way);
+        let mut exchange = Exchange::new();
+        exchange.start(at(0), Some(at(5_000)), target, Task::Request);
+        exchange.resolved(&[address(1)]);
+        let Some(Want::OpenTcp(connection, peer, Security::Plain)) = exchange.poll(at(0)) else {
+            panic!("a proxy is connected to in plain");
+        };
+        assert_eq!(peer.port(), 3128);
+        assert!(!exchange.is_shaking_hands());
+        exchange.connected(connection, at(1));
+        (exchange, connection)
+    }
+
+    fn say(exchange: &mut Exchange, connection: Connection, answer: &[u8]) {
+        assert_eq!(exchange.poll(at(2)), Some(Want::Tunnel(connection)));
+        exchange.requested();
+        assert_eq!(exchange.poll(at(2)), None);
+        exchange.received(connection, answer, at(2), &mut |_| {
+            panic!("the proxy's word is no answer")
+        });
+    }
+
+    /// TLS begins behind the proxy's yes, counts as a handshake from then on, and the request goes through it.
+    #[test]
+    fn tls_begins_in_the_tunnel() {
+        let (mut exchange, connection) = tunnelling(Security::Tls, Way::Connect);
+        say(&mut exchange, connection, b"HTTP/1.1 200 OK\r\n\r\n");
+        assert!(exchange.is_about_to_shake_hands() && !exchange.is_shaking_hands());
+        assert_eq!(exchange.poll(at(3)), Some(Want::StartTls(connection)));
+        assert!(exchange.is_shaking_hands());
+        assert_eq!(exchange.deadline(), Some(at(3).after(HANDSHAKE_TURN)));
+        exchange.connected(connection, at(4));
+        assert_eq!(exchange.poll(at(4)), Some(Want::Request(connection)));
+        exchange.requested();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        exchange.received(connection, answer, at(5), &mut |_| {});
+        assert_eq!(exchange.take_outcome(), Some(Ok(Millis::from_millis(5))));
+    }
+
+    /// SOCKS5 says two things without a login; a plain target is asked at once.
+    #[test]
+    fn a_plain_target_is_asked_through_socks() {
+        let (mut exchange, connection) = tunnelling(Security::Plain, Way::Socks);
+        say(&mut exchange, connection, &[5, 0]);
+        say(&mut exchange, connection, &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(exchange.poll(at(4)), Some(Want::Request(connection)));
+    }
+
+    /// Whatever goes wrong before the tunnel stands is the proxy's, and said so; a certificate is the peer's.
+    #[test]
+    fn failures_name_the_proxy() {
+        let ended = |exchange: &mut Exchange| exchange.take_outcome().unwrap().unwrap_err();
+        let (mut exchange, connection) = tunnelling(Security::Tls, Way::Connect);
+        exchange.closed(connection, Closed::ByPeer, at(2));
+        assert_eq!(
+            ended(&mut exchange),
+            Failure::Proxy(proxy::Fault::Closed(Closed::ByPeer))
+        );
+        let (mut exchange, connection) = tunnelling(Security::Tls, Way::Connect);
+        exchange.received(connection, b"H", at(2), &mut |_| {});
+        assert_eq!(ended(&mut exchange), Failure::Proxy(proxy::Fault::Surplus));
+        assert_eq!(exchange.poll(at(2)), Some(Want::Close(connection)));
+        let (mut exchange, connection) = tunnelling(Security::Tls, Way::Connect);
+        say(&mut exchange, connection, b"HTTP/1.1 407 No\r\n\r\n");
+        assert_eq!(ended(&mut exchange), Failure::Proxy(proxy::Fault::Status(407)));
+        let (mut exchange, _) = tunnelling(Security::Tls, Way::Connect);
+        exchange.time(at(5_000));
+        let expected = Failure::TimedOut(Millis::from_secs(5), Stage::Proxy);
+        assert_eq!(ended(&mut exchange), expected);
+        let (mut exchange, connection) = tunnelling(Security::Tls, Way::Connect);
+        say(&mut exchange, connection, b"HTTP/1.1 200 OK\r\n\r\n");
+        exchange.poll(at(3));
+        let why = Closed::Tls(crate::net::TlsFault::WrongName);
+        exchange.closed(connection, why, at(4));
+        assert_eq!(ended(&mut exchange), Failure::Unconnected(why));
     }
 }

@@ -217,6 +217,8 @@ pub enum Input<'a> {
 pub enum Output<'a> {
     /// Open a connection: answered by [`Input::Connected`] or [`Input::Closed`]. `tls` is the server's name.
     Open(Connection, Peer<'a>, Option<&'a str>),
+    /// Begin TLS with the server of this name on an open connection without: answered like [`Output::Open`].
+    StartTls(Connection, &'a str),
     /// Send all of these bytes, as the peer takes them. At most 16 KiB for one connection.
     Write(Connection, &'a [u8]),
     /// Close the connection; nothing more is told about it.

@@ -1,7 +1,7 @@
-//! Faults planted on purpose, to show that the simulated world would find them.
+//! Faults planted on purpose, to show that the simulated world and the fuzzer would find them.
 //!
 //! Without the feature `planted`, which nothing that ships or is tested elsewhere switches on, none is ever there and
-//! nothing of this is compiled in. With it, one at a time can be planted for the whole process. Tests: `tests/canaries`.
+//! nothing of this is compiled in. With it, one at a time can be planted for the whole process. Tests: `tests/canaries`, `fuzz/run.sh`.
 
 /// A mistake that the machine could have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Planted {
     SecondFiringLost,
     /// A single failed answer of a source does not hold its children.
     ChildrenNotHeld,
+    /// A chunk's size line without a digit is taken for the end of the body.
+    SizeWithoutDigit,
 }
 
 /// Tells whether this mistake is planted: never, without the feature.

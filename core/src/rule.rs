@@ -2,7 +2,7 @@
 //!
 //! A `Rule` that exists can be evaluated; what cannot is refused with the column at which something else was
 //! expected. Must never recurse or grow with the text. Limits: [`PATH_SEGMENTS_MAX`] steps in a path, 64 bytes in a key or a text.
-//! Tests: beside the code.
+//! Tests: beside the code. Fuzz target: `rule`.
 
 use core::fmt;
 

@@ -5,7 +5,7 @@
 //! the configuration have their row from the start; a discovered subject has one only while there is something to say
 //! about it, and what finds no room is counted in `table_full`. What is held is never evicted.
 //!
-//! Bounded: [`SIGNALS_MAX`] rows.
+//! Bounded: [`SIGNALS_MAX`] rows. Fuzz target: `table_ops`.
 
 use core::fmt;
 

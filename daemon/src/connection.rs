@@ -202,6 +202,22 @@ impl Connections {
         })
     }
 
+    /// Begins TLS on an open connection that has none: the coming steps are those of its handshake.
+    pub fn start_tls(&mut self, connection: Connection, server: &str) {
+        let session = self.tls.begin(server);
+        let slot = self.slots.get_mut(usize::from(connection.slot));
+        let Some(Some((known, slot))) = slot else { return };
+        match (slot, session) {
+            _ if *known != connection => {}
+            (Slot::Open(open), Ok(session)) => {
+                open.session = Some(session);
+                open.stage = Stage::Handshaking;
+            }
+            (slot, Err(fault)) => *slot = Slot::Failed(Closed::Tls(fault)),
+            (Slot::Failed(_), Ok(_)) => {}
+        }
+    }
+
     /// Takes bytes to be sent; they go out at the next steps.
     pub fn write(&mut self, connection: Connection, bytes: &[u8]) {
         let Some(open) = self.find(connection) else {
@@ -276,6 +292,11 @@ impl Connections {
             Some((known, Slot::Open(open))) if *known == connection => open.session.as_ref()?.leaf(),
             _ => None,
         }
+    }
+
+    /// Hands over the certificate that was refused in the step just done, in DER.
+    pub fn take_refused_leaf(&self) -> Option<Box<[u8]>> {
+        self.tls.take_refused()
     }
 
     fn find(&mut self, connection: Connection) -> Option<&mut Open> {

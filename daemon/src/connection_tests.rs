@@ -390,6 +390,27 @@ fn a_bad_certificate_is_named_by_what_is_bad_about_it() {
     assert!(story.connected, "{story:?}");
 }
 
+/// The certificate that was refused is handed over once, and is that of the handshake that failed; one that was accepted
+/// is none.
+#[test]
+fn the_refused_certificate_is_handed_over_once() {
+    let authority = Authority::new();
+    for (years, is_refused) in [((2001, 2002), true), (GOOD, false)] {
+        let address = serve_tls(
+            authority.sign("web.example", years),
+            Vec::new(),
+            Farewell::CloseNotify,
+        );
+        let mut client = Client::open(authority.trusting(), Peer::Tcp(address), Some("web.example"));
+        let story = client.follow(b"hello", |story| story.closed.is_some());
+        assert_eq!(story.connected, !is_refused, "{story:?}");
+        let leaf = client.connections.take_refused_leaf();
+        let end = leaf.and_then(|der| watchdog_core::wire::certificate::not_after(&der));
+        assert_eq!(end.map(|end| end.date()), is_refused.then_some((2002, 1, 1)));
+        assert_eq!(client.connections.take_refused_leaf(), None);
+    }
+}
+
 #[test]
 fn a_self_signed_certificate_is_refused_and_an_authoritys_own_is_told_from_a_servers() {
     // `openssl req -x509` makes the second kind unless told otherwise: a certificate that calls itself an authority may

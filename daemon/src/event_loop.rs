@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use watchdog_core::limits::CONNECTIONS_MAX;
-use watchdog_core::net::{HostFile, Input, Level, Output};
+use watchdog_core::net::{Closed, HostFile, Input, Level, Output};
 use watchdog_core::time::{Instant, Millis, Utc};
 use watchdog_core::watchdog::Watchdog;
 
@@ -279,6 +279,11 @@ impl EventLoop {
             {
                 watchdog.handle(now, Input::PeerCertificate(connection, leaf));
             }
+            if matches!(progress, Progress::Closed(Closed::Tls(_)))
+                && let Some(leaf) = self.hands.connections.take_refused_leaf()
+            {
+                watchdog.handle(now, Input::PeerCertificate(connection, &leaf));
+            }
             let input = match progress {
                 Progress::Connected => Input::Connected(connection),
                 Progress::Received(bytes) => {
@@ -369,6 +374,7 @@ impl Hands {
             Output::Open(connection, peer, server) => {
                 self.connections.open(registry, connection, peer, server)
             }
+            Output::StartTls(connection, server) => self.connections.start_tls(connection, server),
             Output::Write(connection, bytes) => self.connections.write(connection, bytes),
             Output::Close(connection) => self.connections.close(connection),
             Output::Query { server, bytes, fresh } => {

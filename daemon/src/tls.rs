@@ -8,14 +8,18 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::{ClientConnection, Resumption};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConnection, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
 use rustls::sign::SigningKey;
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage,
+    RootCertStore, SignatureScheme,
+};
 use watchdog_core::net::{FileFault, TlsFault};
 
 use crate::settings;
@@ -50,14 +54,19 @@ impl fmt::Display for CaFault {
 pub struct Tls {
     extra_roots: Vec<TrustAnchor<'static>>,
     config: Option<Arc<ClientConfig>>,
+    refused: Refused,
 }
+
+/// The certificate that the last refused handshake showed, in DER, until it is asked for.
+type Refused = Arc<Mutex<Option<Box<[u8]>>>>;
 
 impl Tls {
     /// Begins with the built-in roots alone.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             extra_roots: Vec::new(),
             config: None,
+            refused: Refused::default(),
         }
     }
 
@@ -102,6 +111,13 @@ impl Tls {
             .map_err(|error| fault_of(&error))
     }
 
+    /// Hands over the certificate that was refused since this was last asked, in DER.
+    ///
+    /// A handshake ends in the step that refuses its certificate, so asked after that step it is that handshake's.
+    pub fn take_refused(&self) -> Option<Box<[u8]>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn config(&mut self) -> Result<Arc<ClientConfig>, Error> {
         if let Some(config) = &self.config {
             return Ok(Arc::clone(config));
@@ -114,14 +130,73 @@ impl Tls {
             key_provider: &NoKeys,
             ..rustls::crypto::ring::default_provider()
         };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        let provider = Arc::new(provider);
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|_| Error::General(String::new()))?;
+        let verifier = Noting {
+            webpki,
+            refused: Arc::clone(&self.refused),
+        };
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         let config = Arc::new(config);
         self.config = Some(Arc::clone(&config));
         Ok(config)
+    }
+}
+
+/// Has every certificate verified by webpki, whose word is final, and notes the one that it refuses: when that one ends is
+/// worth telling, and rustls forgets it.
+#[derive(Debug)]
+struct Noting {
+    webpki: Arc<WebPkiServerVerifier>,
+    refused: Refused,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self
+            .webpki
+            .verify_server_cert(leaf, intermediates, name, ocsp, now);
+        if verified.is_err() {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            *refused = Some(leaf.as_ref().into());
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
     }
 }
 

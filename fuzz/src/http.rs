@@ -8,6 +8,8 @@ use watchdog_core::wire::http::{Fault, Framing, Head, Piece, Response};
 /// Asserts that a body is accepted, with the same bytes, exactly when the slow reader accepts it, and that no cut changes
 /// anything. The first byte chooses the framing and how the connection ends, the second a length.
 pub fn http_body(data: &[u8]) {
+    #[cfg(feature = "planted")]
+    watchdog_core::planted::plant(Some(watchdog_core::planted::Planted::SizeWithoutDigit));
     let [choice, length, body @ ..] = data else { return };
     let closed = if choice & 4 == 0 {
         Closed::ByPeer

@@ -3,6 +3,7 @@
 //! Each function takes the fuzzer's bytes and panics when a property does not hold. The targets in `fuzz_targets/` are
 //! one line each; `tests/replay.rs` runs the committed bytes on stable.
 
+mod cert;
 mod dns;
 mod docker;
 mod envelope;
@@ -14,6 +15,7 @@ mod table;
 mod telegram;
 mod texts;
 
+pub use cert::cert;
 pub use dns::dns;
 pub use docker::{docker_events, docker_inspect, docker_list};
 pub use envelope::envelope;

@@ -162,6 +162,7 @@ fn drain(watchdog: &mut Watchdog<'_>, now: Instant, open: &mut Vec<Open>) {
                 };
                 open.push(Open::Question(server, [*high, *low]));
             }
+            Output::StartTls(..) => {}
             Output::Write(_, bytes) => assert!(!bytes.is_empty() && bytes.len() <= 16 * 1024),
             Output::Log(_, line) | Output::Event(line) => {
                 assert!(

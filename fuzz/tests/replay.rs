@@ -37,4 +37,4 @@ macro_rules! targets {
 }
 
 targets!(json envelope rule config http_head http_body dns docker_list docker_inspect docker_events);
-targets!(telegram_reply host_texts table_ops watchdog);
+targets!(telegram_reply host_texts table_ops watchdog cert);

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use watchdog_tests::fake::dns::{Mood, Record};
+use watchdog_tests::fake::tls::Identity;
 use watchdog_tests::fake::{
     Answer, Container, FakeDns, FakeEngine, FakeHttp, FakeHttps, FakeOrchestrator, FakeSocket, FakeTelegram,
 };
@@ -166,6 +167,40 @@ fn certificates_are_checked() {
         );
     }
     assert_eq!(https.served(), 0);
+}
+
+/// How long a certificate lasts is told of one that is refused as well: an expired one is both alarms, and one that is
+/// refused for its name or its issuer has its time all the same.
+#[test]
+fn a_refused_certificate_still_tells_its_end() {
+    let expired = FakeHttps::with(Identity::expired(&["127.0.0.1"]));
+    let lasting = FakeHttps::with(Identity::new(&["other.test"]));
+    let look = |https: &FakeHttps, root: &FakeHttps| {
+        Setup::quiet()
+            .set("WATCHDOG_CA_FILE", root.ca_file().display())
+            .set(
+                "WATCHDOG_DEP_SAFE",
+                format!("https://127.0.0.1:{}/ cert=14d", https.port()),
+            )
+            .check()
+    };
+    for (https, root, cert, left, reason) in [
+        (&expired, &expired, "active", "ago", "expired"),
+        (&expired, &lasting, "active", "ago", "certificate"),
+        (&lasting, &lasting, "clear", "left", "certificate"),
+        (&lasting, &expired, "clear", "left", "certificate"),
+    ] {
+        let checked = look(https, root);
+        assert_eq!(checked.state("dep_down:safe"), "active", "{checked:?}");
+        assert!(checked.detail("dep_down:safe").contains(reason), "{checked:?}");
+        assert_eq!(checked.state("dep_cert:safe"), cert, "{checked:?}");
+        assert!(checked.detail("dep_cert:safe").contains(left), "{checked:?}");
+    }
+    assert_eq!(
+        expired.served() + lasting.served(),
+        0,
+        "nothing was asked of either"
+    );
 }
 
 /// A Telegram whose certificate is not trusted gets nothing, token least of all, and ticks go on.

@@ -2,7 +2,7 @@
 //!
 //! It decides when to send and what an answer means; the message's lines come from [`crate::digest`], the exchange
 //! from [`crate::exchange`]. The token stands in the request line alone: no fault, log line or status holds it.
-//! Bounded: one message under way, one reply read as a stream.
+//! Bounded: one message under way, one reply read as a stream. Fuzz target: `telegram_reply`.
 
 use core::fmt::{self, Write};
 

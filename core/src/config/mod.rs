@@ -27,6 +27,8 @@ pub use effective::effective;
 pub use fault::{Fault, FaultKind};
 pub use list::Pattern;
 pub use parse::parse;
+#[cfg(test)]
+pub(crate) use url::parse as parse_url;
 pub use variables::{Masking, VARIABLES, Variable, file_twin};
 
 use crate::limits::{

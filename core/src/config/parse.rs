@@ -2,7 +2,7 @@
 //!
 //! Must never stop at a fault: the default serves in the place of a faulty value, and every fault is told, once. What is not given gets its
 //! default too, so a `Config` is whole afterwards. Limits: [`DEPENDENCIES_MAX`], [`RULES_MAX`]; any number of pairs.
-//! Tests: [`super::tests`].
+//! Tests: [`super::tests`]. Fuzz target: `config`.
 
 use heapless::Vec;
 

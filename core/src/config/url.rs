@@ -69,7 +69,7 @@ impl fmt::Display for UrlFault {
 }
 
 /// Reads a URL of any scheme that we know.
-pub(super) fn parse(text: &str) -> Result<Url, UrlFault> {
+pub(crate) fn parse(text: &str) -> Result<Url, UrlFault> {
     let (scheme, rest) = split_scheme(text).ok_or(UrlFault::Scheme)?;
     let scheme = scheme_of(scheme).ok_or(UrlFault::Scheme)?;
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -445,7 +445,7 @@ pub static VARIABLES: &[Variable] = &[
     Variable::new(
         "WATCHDOG_TELEGRAM_PROXY",
         Preset::Unset,
-        "http://host:port or socks5://host:port",
+        "http://[user:password@]host:port or socks5://[user:password@]host:port",
         Value::Proxy,
     )
     .masked(Masking::Whole)
@@ -500,7 +500,7 @@ pub static VARIABLES: &[Variable] = &[
 
 /// Features whose variables are read, checked and shown, but which this version does not yet act on: a variable, a
 /// family, or a dependency's key. The one that builds a feature deletes its line.
-pub(super) const NOT_YET_ACTIVE: &[&str] = &["WATCHDOG_LISTEN", "WATCHDOG_TELEGRAM_PROXY"];
+pub(super) const NOT_YET_ACTIVE: &[&str] = &["WATCHDOG_LISTEN"];
 
 /// Tells the plain variable of a `_FILE` twin: `WATCHDOG_ORCH_URL` of `WATCHDOG_ORCH_URL_FILE`. Only of those that have a
 /// twin; `WATCHDOG_CA_FILE` is none.

@@ -3,7 +3,7 @@
 //! It never recurses (one bit a level says whether a level is an object), never holds more than one token, and never
 //! looks ahead, so a document may be cut into pieces anywhere. It is stricter than RFC 8259 in nothing but depth
 //! ([`crate::limits::JSON_DEPTH_MAX`]), and more lenient only in what [`crate::json`] names.
-//! Tests: `reader_tests.rs`, against `serde_json`.
+//! Tests: `reader_tests.rs`, against `serde_json`. Fuzz target: `json`.
 
 use core::fmt;
 

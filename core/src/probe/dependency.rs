@@ -85,7 +85,7 @@ pub struct Dependency {
     status: Option<u16>,
     body_bytes: usize,
     search: Search,
-    /// The end of the certificate that was shown and accepted.
+    /// The end of the certificate that was shown, accepted or not.
     not_after: Option<Utc>,
     outcome: Outcome,
 }
@@ -110,7 +110,7 @@ impl Dependency {
         self.search.begin(config.body.as_deref().unwrap_or("").as_bytes());
     }
 
-    /// The peer's certificate was accepted, and its time ends then, if that could be read.
+    /// The peer has shown a certificate, and its time ends then, if that could be read.
     pub const fn certificate(&mut self, not_after: Option<Utc>) {
         self.not_after = not_after;
     }
@@ -149,12 +149,19 @@ impl Dependency {
         let mut stage = |observation, detail: core::fmt::Arguments<'_>| {
             table.stage(Kind::DepCert, subject, observation, 0.0, detail);
         };
-        if self.outcome.result() == Some(Err(Failure::Unconnected(Closed::Tls(TlsFault::Expired)))) {
-            return stage(Observation::Active, format_args!("certificate expired"));
-        }
-        let Some(end) = self.not_after else { return };
+        let expired = Failure::Unconnected(Closed::Tls(TlsFault::Expired));
+        let is_expired = self.outcome.result() == Some(Err(expired));
         let span = |seconds: i64| Millis::from_secs(u64::try_from(seconds).unwrap_or(0));
-        let left = end.seconds().saturating_sub(wall.seconds());
+        let left = self
+            .not_after
+            .map(|end| end.seconds().saturating_sub(wall.seconds()));
+        let Some(left) = left.filter(|left| *left <= 0 || !is_expired) else {
+            if is_expired {
+                // Its end could not be read, or it is its issuer's that is over.
+                stage(Observation::Active, format_args!("certificate expired"));
+            }
+            return;
+        };
         if left <= 0 {
             let since = span(left.saturating_neg());
             return stage(Observation::Active, format_args!("expired {since} ago"));

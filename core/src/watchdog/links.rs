@@ -11,6 +11,7 @@ use crate::net::{Connection, Peer};
 use crate::time::Instant;
 use crate::wire::dns::{Lookup, Resolver};
 use crate::wire::http::{Authority, Get};
+use crate::wire::proxy::Way;
 
 /// Bytes of one request: head and body.
 pub const REQUEST_BYTES_MAX: usize = 14 * 1024;
@@ -97,6 +98,15 @@ impl Owner {
         }
     }
 
+    /// Tells the proxy in front of a peer.
+    #[must_use]
+    pub fn proxy(self, config: &Config) -> Option<&Url> {
+        match self {
+            Self::Telegram => config.telegram.as_ref()?.proxy.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Tells whom to connect to by a unix socket.
     #[must_use]
     pub fn unix_path(self, config: &Config) -> Option<&str> {
@@ -147,7 +157,9 @@ impl Links {
         let dependencies = (0..config.dependencies.len()).map(Owner::Dependency);
         let alertmanagers = (0..config.alertmanagers.len()).map(Owner::Alertmanager);
         for owner in fixed.chain(alertmanagers).chain(dependencies) {
-            if let Some(url) = owner.url(config) {
+            if let (Some(url), Some(proxy)) = (owner.url(config), owner.proxy(config)) {
+                self.register_proxy(owner, url, proxy);
+            } else if let Some(url) = owner.url(config) {
                 self.register_url(owner, url);
             }
         }
@@ -169,6 +181,18 @@ impl Links {
             Scheme::Http | Scheme::Tcp | Scheme::Socks5 => {
                 self.register_host(owner, &url.host, url.port, Security::Plain);
             }
+        }
+    }
+
+    /// The peer's own name is the proxy's to look up.
+    fn register_proxy(&mut self, owner: Owner, url: &Url, proxy: &Url) {
+        let security = match url.scheme {
+            Scheme::Https => Security::Tls,
+            Scheme::Http | Scheme::Tcp | Scheme::Socks5 | Scheme::Unix => Security::Plain,
+        };
+        if let Some(name) = self.resolver.register(&proxy.host) {
+            let target = Target::Proxy(name, proxy.port, security, Way::of(proxy));
+            self.register_target(owner, target);
         }
     }
 
@@ -322,6 +346,23 @@ pub fn write_get(url: &Url, out: &mut Request) -> core::fmt::Result {
         user_info: url.user_info(),
     }
     .emit(out)
+}
+
+/// Writes what an exchange has to say to the proxy in front of its peer.
+///
+/// # Errors
+/// It does not fit, or there is no proxy.
+pub fn write_tunnel(
+    exchange: &Exchange,
+    owner: Owner,
+    config: &Config,
+    out: &mut Request,
+) -> core::fmt::Result {
+    out.clear();
+    match (owner.proxy(config), owner.url(config)) {
+        (Some(proxy), Some(url)) => exchange.tunnel().emit(proxy, url, out),
+        _ => Err(core::fmt::Error),
+    }
 }
 
 /// Writes a GET to the engine.

@@ -3,7 +3,7 @@
 //! [`Watchdog::handle`] takes one thing that happened, [`Watchdog::poll`] tells the wishes that it led to, until there is
 //! none, and [`Watchdog::deadline`] when to call again if nothing happens. It never sees a socket, a file or a clock.
 //! Bounded: one input leads to at most one wish for each connection, file and row of the table. At rest it is all zero
-//! bits, so that a static one costs nothing until it is used.
+//! bits, so that a static one costs nothing until it is used. Fuzz target: `watchdog`.
 
 mod alerting;
 #[cfg(test)]

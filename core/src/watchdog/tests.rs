@@ -140,6 +140,7 @@ impl World {
                     Output::ReadFile(file) => todo.push(Todo::File(file)),
                     Output::Stat(place, _) => todo.push(Todo::Stat(place)),
                     Output::Log(_, line) | Output::Event(line) => self.logs.push(line.into()),
+                    Output::StartTls(..) => panic!("there is no proxy"),
                     Output::Query { .. } => panic!("there is nothing to look up"),
                 }
             }

@@ -21,6 +21,7 @@ enum Wish {
     Event,
     OpenTcp(Owner, Connection, SocketAddr, Security),
     OpenUnix(Owner, Connection),
+    StartTls(Owner, Connection),
     Write(Connection),
     Close(Connection),
     Query { server: SocketAddr, fresh: bool },
@@ -47,6 +48,9 @@ impl<'c> Watchdog<'c> {
             }
             Wish::OpenUnix(owner, connection) => {
                 Output::Open(connection, links::unix_peer(owner, config), None)
+            }
+            Wish::StartTls(owner, connection) => {
+                Output::StartTls(connection, owner.server_name(config).unwrap_or(""))
             }
             Wish::Write(connection) => Output::Write(connection, &self.request),
             Wish::Close(connection) => Output::Close(connection),
@@ -120,8 +124,13 @@ impl<'c> Watchdog<'c> {
                 Want::OpenTcp(connection, address, security) => {
                     return Some(Wish::OpenTcp(owner, connection, address, security));
                 }
-                Want::Request(connection) => {
-                    let written = self.write_request(owner, now, config);
+                Want::StartTls(connection) => return Some(Wish::StartTls(owner, connection)),
+                Want::Request(connection) | Want::Tunnel(connection) => {
+                    let written = if matches!(want, Want::Request(_)) {
+                        self.write_request(owner, now, config)
+                    } else {
+                        links::write_tunnel(self.links.exchange(owner)?, owner, config, &mut self.request)
+                    };
                     let exchange = self.links.exchange_mut(owner)?;
                     if written.is_ok() {
                         exchange.requested();

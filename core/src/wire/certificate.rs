@@ -1,7 +1,7 @@
 //! The end of a certificate's validity, read from its DER (RFC 5280, 4.1) by a bounded walk over the few fields in front of it.
 //!
-//! It never verifies anything: that is the daemon's TLS, and only what it accepted comes here. It looks at each byte of a
-//! header once, allocates nothing, and takes any bytes. Tests: beside the code.
+//! It never verifies anything: that is the daemon's TLS, and what it refused comes here as well. It looks at each byte of a
+//! header once, allocates nothing, and takes any bytes. Tests: beside the code; fuzz target `cert`.
 
 use crate::time::Utc;
 

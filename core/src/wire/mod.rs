@@ -3,3 +3,4 @@
 pub mod certificate;
 pub mod dns;
 pub mod http;
+pub mod proxy;

@@ -93,7 +93,20 @@ pub struct FakeTelegram {
 impl FakeTelegram {
     /// Listens with a certificate for 127.0.0.1, localhost and api.telegram.test.
     pub fn start() -> Self {
-        let identity = Identity::new(&["127.0.0.1", "localhost", "api.telegram.test"]);
+        Self::named(&["127.0.0.1", "localhost", "api.telegram.test"])
+    }
+
+    /// Listens with a certificate for these names.
+    pub fn named(names: &[&str]) -> Self {
+        Self::with(Identity::new(names))
+    }
+
+    /// Listens with a certificate whose time is over.
+    pub fn expired(names: &[&str]) -> Self {
+        Self::with(Identity::expired(names))
+    }
+
+    fn with(identity: Identity) -> Self {
         let config = Arc::clone(&identity.config);
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);

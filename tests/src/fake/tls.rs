@@ -24,6 +24,18 @@ pub struct Identity {
 impl Identity {
     /// Makes a CA and a certificate for these names and addresses.
     pub fn new(names: &[&str]) -> Self {
+        Self::of(CertificateParams::new(owned(names)).unwrap())
+    }
+
+    /// Makes a CA and a certificate whose time is over.
+    pub fn expired(names: &[&str]) -> Self {
+        let mut certificate = CertificateParams::new(owned(names)).unwrap();
+        certificate.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        certificate.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        Self::of(certificate)
+    }
+
+    fn of(certificate: CertificateParams) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,11 +45,7 @@ impl Identity {
             .unwrap();
         let issuer = Issuer::new(ca, ca_key);
         let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
         let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -52,6 +60,10 @@ impl Identity {
     }
 }
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// An HTTPS dependency on 127.0.0.1 that answers 200, and counts.
 pub struct FakeHttps {
     server: Server,
@@ -63,7 +75,11 @@ pub struct FakeHttps {
 impl FakeHttps {
     /// Listens with a certificate for these names.
     pub fn start(names: &[&str]) -> Self {
-        let identity = Identity::new(names);
+        Self::with(Identity::new(names))
+    }
+
+    /// Listens with this certificate.
+    pub fn with(identity: Identity) -> Self {
         let config = Arc::clone(&identity.config);
         let served = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(Mutex::new(Vec::new()));

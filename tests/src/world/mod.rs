@@ -620,6 +620,8 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
         Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
         Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
         Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
+        // No proxy stands in this world.
+        Output::StartTls(..) => None,
         Output::Close(connection) => Some(Wish::Close(connection)),
         Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
         Output::ReadFile(file) => Some(Wish::File(file)),

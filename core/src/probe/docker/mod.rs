@@ -7,7 +7,7 @@
 //! It never asks for anything but these four, never shows a label or an environment, and never takes exit 137 for a
 //! want of memory. A list of any length is read in constant memory; of 512 containers (and every listed one) state is
 //! kept, of the rest only their number.
-//! Tests: `tests.rs`, and beside the parts.
+//! Tests: `tests.rs`, and beside the parts. Fuzz targets: `docker_list`, `docker_inspect`, `docker_events`.
 
 mod container;
 mod events;

@@ -5,7 +5,7 @@
 //! those on a network last and those that were late the last time after these; what has not returned is
 //! `host_probe_stuck` and is not asked again. Must never take a mount's own options for its file system's, and never ask
 //! for a path that the operator did not name. Memory is constant; texts and lines may be of any length.
-//! Tests: beside the code of each file.
+//! Tests: beside the code of each file. Fuzz target: `host_texts`.
 
 mod call;
 mod disk;

@@ -2,7 +2,7 @@
 //!
 //! Single values are kept, elements of `stages` and `agents` are dealt with as they end, so a document may hold any
 //! number of them. A value of the wrong type is missing, it alone; a key that stands again voids all of what its earlier
-//! value said (CONTRACTS 3). Tests: `tests.rs`.
+//! value said (CONTRACTS 3). Tests: `tests.rs`. Fuzz target: `envelope`.
 
 use core::fmt::Write as _;
 

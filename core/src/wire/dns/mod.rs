@@ -8,7 +8,7 @@
 //! compression pointer forward. Limits: [`crate::limits::CONNECTIONS_MAX`] names, [`ADDRESSES_MAX`] addresses each,
 //! [`message::RECORDS_MAX`] records and [`message::CHAIN_MAX`] aliases an answer. International names are not
 //! translated: they are configured in their ASCII form. RFC 1035, 2181, 7766; `hosts(5)`, `resolv.conf(5)`.
-//! Tests: beside the code.
+//! Tests: beside the code. Fuzz target: `dns`.
 
 pub mod address;
 pub mod ask;

@@ -2,7 +2,7 @@
 //!
 //! The end is found by a small state over single bytes, so a head that drips costs no more than one that comes at once.
 //! The same state refuses a line feed without a carriage return: two readers that disagree on line ends disagree on
-//! fields. Tests: here and in `http/tests.rs`.
+//! fields. Tests: here and in `http/tests.rs`. Fuzz target: `http_head`.
 
 use heapless::Vec;
 

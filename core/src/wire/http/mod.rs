@@ -191,6 +191,16 @@ impl Response {
         self.keep_fault(progress)
     }
 
+    /// Reads the next bytes of an answer whose body is none of HTTP's business, up to the end of its head; tells the head
+    /// and the bytes behind it.
+    ///
+    /// # Errors
+    /// The head is malformed or past a limit.
+    pub fn feed_head<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(Head, &'a [u8])>, Fault> {
+        let Read { head, rest } = self.head.feed(bytes)?;
+        Ok(head.map(|head| (head, rest)))
+    }
+
     /// Tells that the connection has ended, and asks whether the answer is whole.
     ///
     /// # Errors

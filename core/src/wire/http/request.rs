@@ -101,11 +101,19 @@ pub fn emit_fields(out: &mut impl Write, authority: Authority<'_>, user_info: Op
         "\r\nAccept: */*\r\nConnection: close\r\n"
     ))?;
     if let Some(user_info) = user_info {
-        out.write_str("Authorization: Basic ")?;
-        emit_base64(out, user_info.as_bytes())?;
-        out.write_str("\r\n")?;
+        emit_authorization(out, user_info)?;
     }
     Ok(())
+}
+
+/// Writes the field that holds user and password.
+///
+/// # Errors
+/// It does not fit.
+pub fn emit_authorization(out: &mut impl Write, user_info: &str) -> fmt::Result {
+    out.write_str("Authorization: Basic ")?;
+    emit_base64(out, user_info.as_bytes())?;
+    out.write_str("\r\n")
 }
 
 /// Lets visible ASCII through and fails at all else.
