@@ -12,6 +12,7 @@ use crate::delivery::{Ended, Line, Lines};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::signal::{Kind, Severity};
 use crate::table::{Row, Table};
+use crate::text;
 use crate::time::{Instant, Millis, Utc};
 
 /// How values are escaped.
@@ -116,7 +117,7 @@ impl Message {
         self.say(format_args!("{arguments}\n"));
         let fits = self.text.len() <= bytes_max.saturating_sub(FOOTER_BYTES);
         if !fits {
-            self.text.truncate(before);
+            text::take_back(&mut self.text, before);
         }
         fits
     }
@@ -141,7 +142,7 @@ impl Message {
                 self.line(row, *line, context);
             }
             if self.left > 0 || self.text.len() > context.bytes_max.saturating_sub(FOOTER_BYTES) {
-                self.text.truncate(before);
+                text::take_back(&mut self.text, before);
                 self.left = self.left.saturating_add(1);
                 continue;
             }

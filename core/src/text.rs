@@ -33,6 +33,21 @@ pub(crate) fn append<const N: usize>(bytes: &mut heapless::Vec<u8, N>, text: &st
     text.bytes().try_for_each(|byte| bytes.push(byte).ok())
 }
 
+/// Takes back what was appended since a text had so many bytes. `heapless` asserts that a character begins there, which
+/// leaves a path to a panic alive; taking characters one by one does not.
+pub(crate) fn take_back<const N: usize>(text: &mut heapless::String<N>, bytes: usize) {
+    while text.len() > bytes && text.pop().is_some() {}
+}
+
+/// Tells what stands before the first byte `end`, which is ASCII; all, if there is none. The standard library's search for a
+/// character leaves a path to a panic alive.
+pub(crate) fn before(text: &str, end: u8) -> &str {
+    text.bytes()
+        .position(|byte| byte == end)
+        .and_then(|at| text.get(..at))
+        .unwrap_or(text)
+}
+
 /// FNV-1a over 32 bits, resumable: the hash behind `~` in a cut subject.
 ///
 /// It names, it does not protect: two subjects that collide share one row.

@@ -1,8 +1,8 @@
 //! Alertmanager: every firing signal as an alert, sent again and again, since an alert that is not heard of is over.
 //!
 //! It writes the alerts (API v2) and takes each answer for what it means; who is sent what and when is decided in
-//! `watchdog::alerting`. An alert ends [`ENDS_AFTER`] its last sending, so that it goes if the watchdog goes; one that is
-//! over is sent with its true end. User info of the URL stands in the request alone. Bounded: [`BODY_BYTES_MAX`] a
+//! `watchdog::alerting`. An alert ends `ENDS_AFTER` its last sending, so that it goes if the watchdog goes; one that is
+//! over is sent with its true end. User info of the URL stands in the request alone. Bounded: `BODY_BYTES_MAX` a
 //! request, as many requests as it takes. Tests: beside the code, and `core/src/watchdog/alerting_tests.rs`.
 
 use core::fmt::{self, Write};
@@ -208,7 +208,7 @@ pub fn emit_alerts(
         let written = write_alert(row, alert, config, clock, before, &mut body);
         // The bracket at the end has its place too.
         if written.is_err() || body.len() >= BODY_BYTES_MAX {
-            body.truncate(before);
+            text::take_back(&mut body, before);
             break;
         }
         row.alerted_mut().send(place, alert);

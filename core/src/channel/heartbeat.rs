@@ -120,17 +120,15 @@ impl Default for Heartbeat {
 /// It does not fit, or the URL holds what a request must not.
 pub fn emit(url: &Url, beat: Beat, out: &mut impl Write) -> fmt::Result {
     let path = url.path.reveal();
-    let (start, mark, query) = match path.split_once('?') {
-        Some((start, query)) => (start, "?", query),
-        None => (path, "", ""),
-    };
+    let start = text::before(path, b'?');
+    let query = path.get(start.len()..).unwrap_or_default();
     let (start, end) = match beat {
         Beat::Alive => (start, ""),
         Beat::Failing => (start.trim_end_matches('/'), "/fail"),
     };
     Get {
         authority: Authority::of(url),
-        path: format_args!("{start}{end}{mark}{query}"),
+        path: format_args!("{start}{end}{query}"),
         user_info: url.user_info(),
     }
     .emit(out)

@@ -14,7 +14,7 @@ use crate::exchange::Task;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::net::Level;
 use crate::signal::Kind;
-use crate::text::{Cut, Detail};
+use crate::text::{self, Cut, Detail};
 use crate::time::Instant;
 
 use super::links::{Owner, Request};
@@ -191,7 +191,7 @@ impl Watchdog<'_> {
             Verdict::Changed => self.note_change(now),
             Verdict::Later | Verdict::Broken => {
                 if self.telegram.should_log(now) {
-                    let reason: Detail = crate::text::detail(format_args!("{}", self.telegram.fault()));
+                    let reason: Detail = text::detail(format_args!("{}", self.telegram.fault()));
                     let level = if verdict == Verdict::Broken {
                         Level::Error
                     } else {
@@ -208,7 +208,7 @@ impl Watchdog<'_> {
     /// The next try differs from the configuration: the operator should hear of it.
     fn note_change(&mut self, now: Instant) {
         let wall = self.wall(now);
-        let reason: Detail = crate::text::detail(format_args!("{}", self.telegram.fault()));
+        let reason: Detail = text::detail(format_args!("{}", self.telegram.fault()));
         let chat = self.telegram.migrated_to();
         self.notes.log(wall, Level::Warn, "telegram", |line| {
             line.pair("detail", reason);
@@ -336,7 +336,7 @@ impl Watchdog<'_> {
             self.telling.printing = Printing::None;
             return None;
         };
-        let line = rest.split('\n').next().unwrap_or(rest);
+        let line = text::before(rest, b'\n');
         self.telling.printing = Printing::From(start.saturating_add(line.len()).saturating_add(1));
         Some(line)
     }
