@@ -358,7 +358,7 @@ impl<'c> Watchdog<'c> {
     pub fn deadline(&self) -> Instant {
         const NEVER: Instant = Instant::from_millis(u64::MAX);
         let Some(config) = self.config else { return NEVER };
-        let tick = (self.mode != Mode::NotifyTest).then(|| self.probing.deadline());
+        let tick = (self.probing.is_under_way() || self.wants_tick()).then(|| self.probing.deadline());
         let facts = self.docker.deadline();
         let messages = [self.next_message_at(config), self.next_alert_at(config)];
         [tick, facts, self.links.deadline()]
@@ -380,7 +380,7 @@ impl<'c> Watchdog<'c> {
     pub fn is_finished(&self) -> bool {
         match self.mode {
             Mode::Run => false,
-            Mode::Check => self.probing.ticks() > 0,
+            Mode::Check => self.probing.ticks() > 0 && self.telling.is_tested(),
             Mode::NotifyTest => self.telling.is_tested() && self.alerting.is_tested(self.config),
         }
     }
@@ -449,6 +449,9 @@ impl<'c> Watchdog<'c> {
     pub fn each_source(&self, visit: &mut dyn FnMut(fmt::Arguments<'_>, SourceState<'_>)) {
         if let Some(config) = self.config {
             self.sources(config, visit);
+            if config.telegram.is_some() {
+                visit(format_args!("telegram"), self.telegram_state());
+            }
         }
     }
 }

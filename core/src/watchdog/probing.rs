@@ -93,6 +93,10 @@ impl Probing {
         self.last_tick_at
     }
 
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     pub(super) const fn deadline(&self) -> Instant {
         if self.under_way {
             self.deadline
@@ -232,13 +236,24 @@ impl Watchdog<'_> {
         if self.probing.under_way && (now >= self.probing.deadline || self.is_complete(config)) {
             self.settle(now, config);
         }
-        if !self.probing.under_way && now >= self.probing.next_at && !self.is_finished() {
+        if !self.probing.under_way && now >= self.probing.next_at && self.wants_tick() {
             self.begin_tick(now, config);
         }
-        self.drive_engine(now, config);
-        self.look_at_facts(now, config);
+        if self.probing.under_way || self.wants_tick() {
+            self.drive_engine(now, config);
+            self.look_at_facts(now, config);
+        }
         self.advance_telling(now, config);
         self.advance_alerting(now, config);
+    }
+
+    /// Tells whether another tick is to come.
+    pub(super) const fn wants_tick(&self) -> bool {
+        match self.mode {
+            Mode::Run => true,
+            Mode::Check => self.probing.ticks() == 0,
+            Mode::NotifyTest => false,
+        }
     }
 
     fn begin_tick(&mut self, now: Instant, config: &Config) {

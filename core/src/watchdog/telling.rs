@@ -104,8 +104,10 @@ impl Telling {
 impl Watchdog<'_> {
     /// Takes the channel's answer, and sends what is due.
     pub(super) fn advance_telling(&mut self, now: Instant, config: &Config) {
-        if self.mode != Mode::Run {
-            return;
+        match self.mode {
+            Mode::Run => {}
+            Mode::Check => return self.advance_check(now, config),
+            Mode::NotifyTest => return,
         }
         if let Some(outcome) = self.take_outcome(Owner::Telegram) {
             let verdict = self
@@ -339,6 +341,36 @@ impl Watchdog<'_> {
         let line = text::before(rest, b'\n');
         self.telling.printing = Printing::From(start.saturating_add(line.len()).saturating_add(1));
         Some(line)
+    }
+
+    /// `check`: who is the bot, and no message.
+    fn advance_check(&mut self, now: Instant, config: &Config) {
+        if self.telling.test == Test::Begin {
+            if config.telegram.is_none() {
+                self.telling.test = Test::Delivered;
+                return;
+            }
+            self.telling.test = Test::Asking;
+            self.ask_telegram(Errand::Identify, now);
+        } else if let Some(outcome) = self.take_outcome(Owner::Telegram) {
+            let verdict = self.telegram.ended(outcome, 0, now, &mut self.random);
+            self.telling.test = if verdict == Verdict::Accepted {
+                Test::Delivered
+            } else {
+                Test::Failed
+            };
+        }
+    }
+
+    /// How the channel fares, as `check` and `/status` show it.
+    pub(super) fn telegram_state(&self) -> SourceState<'_> {
+        let answered = self.telegram.is_started() || self.telling.is_tested();
+        match self.telegram.fault() {
+            "" if !answered => SourceState::Waiting,
+            "" if self.mode == Mode::Check => SourceState::Answers(self.telegram.bot_name()),
+            "" => SourceState::Answers("takes messages"),
+            fault => SourceState::Fails(fault),
+        }
     }
 
     /// `notify-test`: who is the bot, then one message.
