@@ -4,7 +4,8 @@
 # their functions are cut off, and each must still be needed.
 #
 # Arithmetic is not checked for overflow here: iterators of the standard library count with checked arithmetic that no
-# compiler sees through. The core's own arithmetic is saturating or checked, and what ships does check.
+# compiler sees through. So an overflow is not what this shows: the core's own arithmetic is saturating or checked but
+# where its operands are in bounds (the calendar, digits), and what ships checks it, so there it would be a panic.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -1,4 +1,4 @@
-//! Entries of the core, each as a symbol of its own; `check.py` follows from each what it can reach.
+//! Entries of the core, each as a symbol of its own; `check.sh` links each alone, with what it can reach.
 //!
 //! The panic handler calls a function that does not exist: an entry from which it can be reached does not link.
 #![no_std]
