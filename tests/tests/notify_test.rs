@@ -172,3 +172,28 @@ fn an_api_out_of_reach_is_explained() {
         ]
     );
 }
+
+/// `check` asks Telegram who the bot is, sends nothing, and shows the channel among the sources: well, or with what is wrong.
+#[test]
+fn check_shows_how_the_channel_fares() {
+    let cases = [
+        (
+            r#""detail":"test_bot","ok":true,"source":"telegram""#,
+            TelegramAnswer::Ok,
+        ),
+        (
+            r#""detail":"http 401: Unauthorized","ok":false,"source":"telegram""#,
+            TelegramAnswer::Status(401),
+        ),
+    ];
+    each_at_once(&cases, |shown, answer| {
+        let telegram = FakeTelegram::start();
+        telegram.identify(answer.clone());
+        let checked = Setup::quiet().telegram(&telegram).check();
+        let sources = checked.document["sources"].to_string();
+        assert!(sources.contains(shown), "{sources}");
+        assert!(telegram.attempts().is_empty());
+    });
+    let checked = Setup::quiet().check();
+    assert!(!checked.document["sources"].to_string().contains("telegram"));
+}

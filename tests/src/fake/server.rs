@@ -168,6 +168,7 @@ impl Server {
             stop: Stop::default(),
             open: Arc::default(),
             accepting: None,
+            held: None,
         };
         server.accept(listener);
         server
@@ -212,8 +213,18 @@ impl Server {
         }
     }
 
-    /// Stops listening: from now on a connect is refused. Held connections are closed.
+    /// Stops listening: from now on a connect is refused. Held connections are closed. The port stays taken, so that nobody
+    /// else on this machine comes to listen there.
     pub fn close(&mut self) {
+        self.stop();
+        if let Address::Tcp(address) = self.address
+            && self.held.is_none()
+        {
+            self.held = Some(hold(address));
+        }
+    }
+
+    fn stop(&mut self) {
         let Some(accepting) = self.accepting.take() else {
             return;
         };
@@ -237,16 +248,10 @@ impl Server {
     pub fn reopen(&mut self) {
         self.close();
         let listener = match &self.address {
-            // Another process may hold the port for a moment as its own end of a connection.
-            Address::Tcp(address) => {
-                let until = Instant::now() + Duration::from_secs(10);
-                Listener::Tcp(loop {
-                    match TcpListener::bind(address) {
-                        Ok(listener) => break listener,
-                        Err(error) => assert!(Instant::now() < until, "{address} is not free again: {error}"),
-                    }
-                    thread::sleep(Duration::from_millis(20));
-                })
+            Address::Tcp(_) => {
+                let held = self.held.take().unwrap();
+                listen(&held, 128).unwrap();
+                Listener::Tcp(TcpListener::from(held))
             }
             Address::Unix(path) => Listener::Unix(UnixListener::bind(path).unwrap()),
         };
@@ -256,6 +261,22 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.close();
+        self.stop();
+    }
+}
+
+/// Takes a port without listening there.
+fn hold(address: SocketAddr) -> OwnedFd {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        // Connections that have ended do not keep the port from being taken again.
+        set_socket_reuseaddr(&socket, true).unwrap();
+        match bind(&socket, &address) {
+            Ok(()) => return socket,
+            // Another process may hold the port for a moment as its own end of a connection.
+            Err(error) => assert!(Instant::now() < until, "{address} is not free again: {error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
