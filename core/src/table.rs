@@ -727,19 +727,26 @@ impl Table {
     /// Adds a row; with the table full, in place of a clear one that is kept for its recent changes alone.
     fn add(&mut self, id: SignalId, configured: bool, now: Instant) -> Option<usize> {
         if self.rows.is_full() {
-            let spare = self.rows.iter().position(|row| {
+            let channels = self.channels;
+            let is_spare = |row: &Row| {
                 !row.configured
                     && row.staged.is_none()
                     && row.event.is_none()
                     && row.shown() == Shown::Clear
                     && !row.incidents.firing
-                    && row.told.iter().take(self.channels).all(|told| {
+                    && row.told.iter().take(channels).all(|told| {
                         !told.is_sending()
                             && told
                                 .lines(&row.incidents, Audience::All, Instant::ZERO)
                                 .is_empty()
                     })
-            });
+            };
+            // One whose end an Alertmanager still waits for goes last, but it goes: an alert there ends by itself, and a
+            // side channel that is away must not keep people from hearing of what is new.
+            let mut rows = self.rows.iter();
+            let spare = rows
+                .position(|row| is_spare(row) && !row.alerted.is_held())
+                .or_else(|| self.rows.iter().position(is_spare));
             let Some(spare) = spare else {
                 if let Some(count) = self.roomless.get_mut(id.kind.index()) {
                     *count = count.saturating_add(1);

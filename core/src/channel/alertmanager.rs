@@ -44,8 +44,10 @@ pub struct Alertmanager {
     /// Something is to be sent from `not_before` on.
     due: bool,
     not_before: Instant,
-    /// Failures since the last accepted request.
+    /// Failures since the last round without one.
     in_a_row: u32,
+    /// A request of this round failed.
+    stumbled: bool,
     accepted: u64,
     failed: u64,
     fault: Detail,
@@ -61,6 +63,7 @@ impl Alertmanager {
             due: false,
             not_before: Instant::ZERO,
             in_a_row: 0,
+            stumbled: false,
             accepted: 0,
             failed: 0,
             fault: Detail::new(),
@@ -97,15 +100,14 @@ impl Alertmanager {
         let verdict = match (outcome, self.status) {
             (Ok(_), 200..=299) => {
                 self.accepted = self.accepted.saturating_add(1);
-                self.in_a_row = 0;
-                self.not_before = now.after(RESEND_AFTER);
                 self.fault.clear();
                 return Verdict::Accepted;
             }
             (Ok(_), status) => {
                 self.fault = text::detail(format_args!("http {status}"));
                 // Something in between may have passed it on and lost the answer.
-                if status >= 500 {
+                // Of a batch with one bad alert a 400 may come after the good ones were taken.
+                if status == 400 || status >= 500 {
                     Verdict::Lost
                 } else {
                     Verdict::Rejected
@@ -124,10 +126,32 @@ impl Alertmanager {
         verdict
     }
 
+    /// Tells whether a request of this round failed: the round then goes on behind it.
+    #[must_use]
+    pub const fn has_stumbled(&self) -> bool {
+        self.stumbled
+    }
+
+    /// The last request of a round was accepted: the next round comes when it is due, or, if a request failed, after the wait
+    /// that goes with as many failures.
+    pub fn round_ended(&mut self, now: Instant) {
+        if core::mem::replace(&mut self.stumbled, false) {
+            self.not_before = now.after(self.wait());
+        } else {
+            self.in_a_row = 0;
+            self.not_before = now.after(RESEND_AFTER);
+        }
+    }
+
+    fn wait(&self) -> Millis {
+        let doubled = 1_u64.checked_shl(self.in_a_row.min(16)).unwrap_or(u64::MAX);
+        BACK_OFF_MIN.times(doubled).min(BACK_OFF_MAX)
+    }
+
     fn back_off(&mut self, now: Instant, random: &mut Random) {
         self.failed = self.failed.saturating_add(1);
-        let doubled = 1_u64.checked_shl(self.in_a_row.min(16)).unwrap_or(u64::MAX);
-        let wait = BACK_OFF_MIN.times(doubled).min(BACK_OFF_MAX);
+        self.stumbled = true;
+        let wait = self.wait();
         let jitter = Millis::from_millis(random.below(wait.as_millis() / 4));
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.not_before = now.after(wait.plus(jitter));

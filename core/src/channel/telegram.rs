@@ -486,6 +486,9 @@ impl Telegram {
             }
             429 => "too many messages to this chat: wait and try again",
             500..=599 => "Telegram has a problem of its own: try again later",
+            0 if self.fault.starts_with("proxy:") => {
+                "the proxy gave no way to the Bot API: see the reason, and WATCHDOG_TELEGRAM_PROXY"
+            }
             0 => "the Bot API could not be reached: see the reason, and WATCHDOG_TELEGRAM_API_URL",
             _ => "see the reason",
         }
@@ -529,7 +532,6 @@ pub enum Noise {
     Silent,
 }
 
-/// A self-hosted Bot API may stand below a path.
 /// Writes the body. A function of its own, so that the link-time proof can tell what panics the serialiser's bounds checks
 /// keep alive from what the rest of the core does.
 #[inline(never)]
@@ -537,6 +539,7 @@ fn by_serde(message: &SendMessage<'_>) -> Result<String<BODY_BYTES_MAX>, fmt::Er
     serde_json_core::to_string(message).map_err(|_| fmt::Error)
 }
 
+/// A self-hosted Bot API may stand below a path.
 fn base_path(config: &config::Telegram) -> &str {
     config.api_url.path.reveal().trim_end_matches('/')
 }

@@ -167,6 +167,10 @@ impl Dependency {
             return stage(Observation::Active, format_args!("expired {since} ago"));
         }
         let left = span(left);
+        if left >= limit && self.outcome.result().is_some_and(|outcome| outcome.is_err()) {
+            // It came from somebody who is not the one asked for, or said no more: no reason to think that all is well.
+            return;
+        }
         let observation = if left < limit {
             Observation::Active
         } else {

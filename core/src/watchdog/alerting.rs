@@ -101,7 +101,15 @@ impl Watchdog<'_> {
         }
         for place in 0..config.alertmanagers.len() {
             if self.round_at(place).is_some_and(|at| now >= at) {
-                self.each_alerted(|alerted| alerted.begin_round(place));
+                let goes_on = self
+                    .alerting
+                    .managers
+                    .get(place)
+                    .is_some_and(Alertmanager::has_stumbled)
+                    && has_more(&self.table, place, config);
+                if !goes_on {
+                    self.each_alerted(|alerted| alerted.begin_round(place));
+                }
                 self.post_alerts(place, now);
             }
         }
@@ -157,6 +165,8 @@ impl Watchdog<'_> {
                 self.each_alerted(|alerted| alerted.accepted(place));
                 if has_more(&self.table, place, config) {
                     self.post_alerts(place, now);
+                } else if let Some(manager) = self.alerting.managers.get_mut(place) {
+                    manager.round_ended(now);
                 }
                 return;
             }

@@ -353,3 +353,22 @@ fn the_test_alert_goes_to_each() {
         assert!(world.watchdog.is_all_delivered());
     });
 }
+
+/// A request in the middle of a round that is always refused neither starts the round again and again, nor keeps those
+/// behind it from being sent; and the manager is asked less often than its own back-off would allow a healthy one.
+#[test]
+fn a_round_goes_on_behind_what_is_refused() {
+    with_room(|| {
+        let names: Vec<String> = (0..470).map(|n| format!("{n:03}{}", "x".repeat(40))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut world = world(&[STAGES]);
+        super::tests::REQUESTS_AT_ONCE.with(|limit| limit.set(5));
+        world.orchestrator = stages(&names);
+        world.pass(3600);
+        let rows = world.watchdog.table().rows();
+        let known = rows.iter().filter(|row| row.alerted().is_believed(0)).count();
+        let requests = world.alerts.iter().filter(|(place, _)| *place == 0).count();
+        assert!(known >= 400, "{known} are known");
+        assert!(requests < 600, "{requests} requests in an hour");
+    });
+}

@@ -251,7 +251,11 @@ impl Watchdog<'_> {
                 bytes_max,
             );
         }
-        if self.telegram.has_lost_topic() {
+        let has_topic = config
+            .telegram
+            .as_ref()
+            .is_some_and(|telegram| telegram.thread_id.is_some());
+        if has_topic && self.telegram.has_lost_topic() {
             message.add(
                 format_args!("The topic is gone or closed: set WATCHDOG_TELEGRAM_THREAD_ID to another one"),
                 bytes_max,

@@ -198,7 +198,15 @@ impl World {
                 }
             }
         }
-        if let Peered::Answers(answer) = self.peer(port) {
+        if let Peered::Answers(mut answer) = self.peer(port) {
+            if port == 9093 && REQUESTS_AT_ONCE.with(|l| l.get()) > 0 {
+                let (at, n) = COUNT.with(|c| c.get());
+                let n = if at == self.now.as_millis() { n + 1 } else { 1 };
+                COUNT.with(|c| c.set((self.now.as_millis(), n)));
+                if n > REQUESTS_AT_ONCE.with(|l| l.get()) {
+                    answer = "HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n".into();
+                }
+            }
             self.watchdog
                 .handle(self.now, Input::Received(connection, answer.as_bytes()));
         }
@@ -643,5 +651,31 @@ fn the_end_of_a_cost_is_not_told() {
             texts[2]
         );
         assert!(!texts[2].contains("RESOLVED cost_over: after"), "{}", texts[2]);
+    });
+}
+
+std::thread_local! {
+    /// Requests in one instant that an Alertmanager takes before it answers 429; 0: all.
+    pub(super) static REQUESTS_AT_ONCE: core::cell::Cell<u32> = const { core::cell::Cell::new(0) };
+    static COUNT: core::cell::Cell<(u64, u32)> = const { core::cell::Cell::new((0, 0)) };
+}
+
+/// Where no topic is configured, none can be named as gone, whatever Telegram says of the general one.
+#[test]
+fn without_a_topic_none_is_gone() {
+    with_room(|| {
+        let mut world = World::new(&[]);
+        world.pass(60);
+        let closed = r#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#;
+        world.telegram = http("400 Bad Request", closed);
+        world.orchestrator = Peered::Refuses;
+        world.pass(120);
+        world.telegram = http("200 OK", r#"{"ok":true,"result":{}}"#);
+        world.pass(120);
+        let last = world.texts().pop().unwrap();
+        assert!(
+            last.contains("FIRING orch_down") && !last.contains("topic"),
+            "{last}"
+        );
     });
 }

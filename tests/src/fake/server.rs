@@ -5,11 +5,15 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 /// How often a held connection looks whether its peer or its server has gone.
 const LOOK: Duration = Duration::from_millis(50);
@@ -145,6 +149,8 @@ pub struct Server {
     stop: Stop,
     open: Arc<Mutex<HashMap<u64, Socket>>>,
     accepting: Option<JoinHandle<()>>,
+    /// The port while nobody listens there.
+    held: Option<OwnedFd>,
 }
 
 impl Server {
@@ -269,7 +275,13 @@ impl Drop for Server {
 fn hold(address: SocketAddr) -> OwnedFd {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let socket = socket_with(
+            AddressFamily::INET,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
         // Connections that have ended do not keep the port from being taken again.
         set_socket_reuseaddr(&socket, true).unwrap();
         match bind(&socket, &address) {

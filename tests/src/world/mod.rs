@@ -380,7 +380,8 @@ impl<'c> World<'c> {
             self.oracle.tick(&seen, self.now);
             // The longest flood wait and some tries; with a crowd also a dozen messages, one a minute.
             let crowd = if self.options.crowd { 900_000 } else { 0 };
-            let bound = 1_100_000 + crowd + 2 * self.options.interval_ms;
+            let stops = if self.options.pauses { 2 * crowd } else { 0 };
+            let bound = 1_100_000 + crowd + stops + 2 * self.options.interval_ms;
             let fair = if self.weather[2].is_fair() {
                 self.weather[2].fair_since
             } else {
