@@ -84,6 +84,18 @@ fn profile_folder() -> PathBuf {
     folder.to_owned()
 }
 
+/// The number behind this word on the command line of a program of the tests.
+///
+/// # Panics
+/// If what stands there is none.
+pub fn number_after(name: &str, default: u64) -> u64 {
+    let mut arguments = std::env::args();
+    let given = arguments
+        .find(|argument| argument == name)
+        .and_then(|_| arguments.next());
+    given.map_or(default, |text| text.parse().expect("a number"))
+}
+
 /// Variables and arguments of a run to come.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {

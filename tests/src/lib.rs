@@ -4,6 +4,7 @@
 //! - [`harness`]: the real binary as a child process, its lines, its memory, its end.
 //! - [`engine`]: a real Docker Engine, and containers in it to break.
 //! - [`envelope`], [`html`], [`logfmt`]: the formats of CONTRACTS 3 and 6, read and written independently of the program.
+//! - [`world`]: the very machine that ships in virtual time and hostile weather, and what it should have said.
 //! - [`strace`]: a run with its system calls recorded or made to fail.
 //!
 //! Nothing here uses a fixed port, sleeps where it could wait for a condition, or ends a process that it did not start.

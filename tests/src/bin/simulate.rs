@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use watchdog_tests::harness::number_after;
 use watchdog_tests::world::{self, Options};
 
 fn main() -> ExitCode {
@@ -17,19 +18,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn argument(name: &str, default: u64) -> u64 {
-    let mut arguments = std::env::args();
-    let given = arguments
-        .find(|argument| argument == name)
-        .and_then(|_| arguments.next());
-    given.map_or(default, |text| text.parse().expect("a number"))
-}
-
 fn simulate() -> u64 {
     let (seeds, hours, first) = (
-        argument("--seeds", 64),
-        argument("--hours", 24),
-        argument("--seed", 0),
+        number_after("--seeds", 64),
+        number_after("--hours", 24),
+        number_after("--seed", 0),
     );
     let began = Instant::now();
     let (mut incidents, mut told, mut simulated_ms, mut failed) = (0, 0, 0, 0);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use watchdog_tests::fake::{Answer, FakeOrchestrator, FakeTelegram, TelegramAnswer};
-use watchdog_tests::harness::{self, Setup, Watchdog};
+use watchdog_tests::harness::{self, Setup, Watchdog, number_after};
 
 /// Set in the process that is inside the namespace.
 const INSIDE: &str = "WATCHDOG_WEATHER_INSIDE";
@@ -76,8 +76,8 @@ struct Scene {
 }
 
 fn main() -> ExitCode {
-    let minutes = argument("--minutes", 2);
-    let seed = argument("--seed", u64::from(std::process::id()));
+    let minutes = number_after("--minutes", 2);
+    let seed = number_after("--seed", u64::from(std::process::id()));
     if std::env::var_os(INSIDE).is_none() {
         return go_inside();
     }
@@ -103,14 +103,6 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn argument(name: &str, default: u64) -> u64 {
-    let mut arguments = std::env::args();
-    let given = arguments
-        .find(|argument| argument == name)
-        .and_then(|_| arguments.next());
-    given.map_or(default, |text| text.parse().expect("a number"))
 }
 
 /// Starts this program again in a network namespace that ends with it.
