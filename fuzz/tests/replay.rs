@@ -38,3 +38,18 @@ macro_rules! targets {
 
 targets!(json envelope rule config http_head http_body dns docker_list docker_inspect docker_events);
 targets!(telegram_reply host_texts table_ops watchdog cert);
+
+/// Each certificate among the seeds is whole and written by the rules: its end is read.
+#[test]
+fn the_seeds_of_certificates_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/cert");
+    let mut count = 0;
+    for file in fs::read_dir(folder).expect("the seeds are there") {
+        let path = file.expect("the folder can be read").path();
+        let der = fs::read(&path).expect("the file can be read");
+        let end = watchdog_core::wire::certificate::not_after(&der);
+        assert!(end.is_some(), "{} is not read", path.display());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} seeds");
+}

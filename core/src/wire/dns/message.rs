@@ -272,6 +272,10 @@ impl<'a> Message<'a> {
             }
             take(&record)?;
             if record.kind == KIND_CNAME {
+                // A name that reaches past its record would be read from what follows.
+                if self.skip_name(record.data_at)? != record.next_at {
+                    return Err(Malformed);
+                }
                 return Ok(Some(record.data_at));
             }
         }
