@@ -26,9 +26,6 @@ pub const CALL_TIMEOUT: Millis = Millis::from_secs(10);
 const RESEND_AFTER: Millis = Millis::from_secs(60);
 /// Time after its last sending at which an alert is over: five sendings may be lost.
 const ENDS_AFTER: Millis = Millis::from_secs(300);
-/// First and longest wait after a failure.
-const BACK_OFF_MIN: Millis = Millis::from_secs(1);
-const BACK_OFF_MAX: Millis = Millis::from_secs(60);
 /// Between two log lines about failures.
 const LOG_GAP: Millis = Millis::from_secs(3600);
 /// Bytes of one request's alerts: some twenty, and at least one however its texts are escaped.
@@ -83,6 +80,11 @@ impl Alertmanager {
         if news == News::Changed && self.in_a_row == 0 {
             self.not_before = self.not_before.min(now);
         }
+    }
+
+    /// A round begins.
+    pub const fn begin_round(&mut self) {
+        self.stumbled = false;
     }
 
     /// A request begins.
@@ -144,17 +146,15 @@ impl Alertmanager {
     }
 
     fn wait(&self) -> Millis {
-        let doubled = 1_u64.checked_shl(self.in_a_row.min(16)).unwrap_or(u64::MAX);
-        BACK_OFF_MIN.times(doubled).min(BACK_OFF_MAX)
+        super::back_off(self.in_a_row)
     }
 
     fn back_off(&mut self, now: Instant, random: &mut Random) {
         self.failed = self.failed.saturating_add(1);
         self.stumbled = true;
         let wait = self.wait();
-        let jitter = Millis::from_millis(random.below(wait.as_millis() / 4));
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.not_before = now.after(wait.plus(jitter));
+        self.not_before = now.after(super::jittered(wait, random));
     }
 
     /// Tells whether the last failure should be logged now: at most hourly.

@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 use heapless::String;
 use serde::Serialize;
 
+use super::BACK_OFF_MIN;
 use super::post::Post;
 use super::reply::Reply;
 use crate::config;
@@ -34,9 +35,6 @@ const GAP_MIN: Millis = Millis::from_secs(1);
 /// Messages inside [`MINUTE`]: the API allows 20 a minute in a group.
 const MESSAGES_A_MINUTE: usize = 15;
 const MINUTE: Millis = Millis::from_secs(60);
-/// First and longest wait after a failure that may pass by itself.
-const BACK_OFF_MIN: Millis = Millis::from_secs(1);
-const BACK_OFF_MAX: Millis = Millis::from_secs(60);
 /// Wait after a failure that somebody has to mend.
 const MEND_WAIT: Millis = Millis::from_secs(600);
 /// Between two log lines about the same fault.
@@ -426,11 +424,9 @@ impl Telegram {
 
     /// 1 s, 2 s, 4 s … 60 s, each longer by up to a quarter, so that many watchdogs do not come back at once.
     fn back_off(&mut self, now: Instant, random: &mut Random) {
-        let doubled = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
-        let wait = BACK_OFF_MIN.times(doubled).min(BACK_OFF_MAX);
-        let jitter = Millis::from_millis(random.below(wait.as_millis() / 4));
+        let wait = super::back_off(self.failures);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now.after(wait.plus(jitter));
+        self.not_before = now.after(super::jittered(wait, random));
     }
 
     /// Tells whether the last fault should be logged now: at the first failure, and hourly after that.

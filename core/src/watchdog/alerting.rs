@@ -101,18 +101,22 @@ impl Watchdog<'_> {
         }
         for place in 0..config.alertmanagers.len() {
             if self.round_at(place).is_some_and(|at| now >= at) {
-                let goes_on = self
-                    .alerting
-                    .managers
-                    .get(place)
-                    .is_some_and(Alertmanager::has_stumbled)
-                    && has_more(&self.table, place, config);
-                if !goes_on {
-                    self.each_alerted(|alerted| alerted.begin_round(place));
-                }
+                self.begin_or_go_on(place, config);
                 self.post_alerts(place, now);
             }
         }
+    }
+
+    /// A round whose request failed goes on behind it, if there is more; else a new one begins.
+    fn begin_or_go_on(&mut self, place: usize, config: &Config) {
+        let Some(manager) = self.alerting.managers.get_mut(place) else {
+            return;
+        };
+        if manager.has_stumbled() && has_more(&self.table, place, config) {
+            return;
+        }
+        manager.begin_round();
+        self.each_alerted(|alerted| alerted.begin_round(place));
     }
 
     /// Tells when the next round is to begin, if one is due and none is under way.

@@ -9,6 +9,10 @@ use std::vec::Vec;
 
 use serde_json::{Value, json};
 
+use crate::channel::alertmanager::{Alertmanager, News, Verdict};
+use crate::random::Random;
+use crate::time::{Instant, Millis};
+
 use super::Mode;
 use super::tests::{Peered, World, http, with_room};
 
@@ -371,4 +375,28 @@ fn a_round_goes_on_behind_what_is_refused() {
         assert!(known >= 400, "{known} are known");
         assert!(requests < 600, "{requests} requests in an hour");
     });
+}
+
+/// After an outage one round that goes well ends the back-off: the next change is sent at once.
+#[test]
+fn a_good_round_ends_the_back_off() {
+    let (mut manager, mut random) = (Alertmanager::new(), Random::new(1));
+    let mut now = Instant::from_millis(1_000_000);
+    let mut ask = |manager: &mut Alertmanager, now: Instant, status: u16| {
+        manager.begin();
+        manager.head(status);
+        manager.ended(Ok(Millis::from_millis(5)), now, &mut random)
+    };
+    manager.look(News::Changed, now);
+    for _ in 0..6 {
+        manager.begin_round();
+        assert_eq!(ask(&mut manager, now, 503), Verdict::Lost);
+        now = manager.due_at().unwrap();
+    }
+    manager.begin_round();
+    assert_eq!(ask(&mut manager, now, 200), Verdict::Accepted);
+    manager.round_ended(now);
+    let later = now.after(Millis::from_secs(2));
+    manager.look(News::Changed, later);
+    assert!(manager.due_at().is_some_and(|at| at <= later), "{manager:?}");
 }
