@@ -348,7 +348,7 @@ fn next_group(
     let after = last.and_then(key);
     let groups = table.rows().iter().enumerate().filter_map(|(place, row)| {
         let rank = rank(&row.lines(context.channel, context.config, context.now))?;
-        let goes_first = masters_first && matches!(row.id().kind, Kind::OrchDown | Kind::DockerDown);
+        let goes_first = masters_first && row.id().kind.is_master();
         let rank = if goes_first { 0 } else { rank };
         Some(Group { rank, place })
     });

@@ -131,6 +131,14 @@ macro_rules! kinds {
     };
 }
 
+impl Kind {
+    /// Tells whether others are unknown while this one is active.
+    #[must_use]
+    pub const fn is_master(self) -> bool {
+        matches!(self, Self::OrchDown | Self::DockerDown)
+    }
+}
+
 kinds! {
     /// The orchestrator's `/metrics` does not answer usably. Master of everything read from the envelope.
     OrchDown "orch_down" Orchestrator Critical None;

@@ -1,18 +1,7 @@
 //! The simulated world: 64 fixed seeds, one of the commit, and the seeds that ever failed.
 //! That planted mistakes are found shows `canaries/`.
 
-use watchdog_tests::world::{self, Options};
-
-/// The machine is some megabytes and passes over the stack on its way to the heap.
-fn with_room(test: fn()) {
-    let thread = std::thread::Builder::new()
-        .stack_size(64 * 1024 * 1024)
-        .spawn(test)
-        .unwrap();
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
+use watchdog_tests::world::{self, Options, with_room};
 
 /// Seeds, and how many stormy hours: the fixed ones, those that ever failed (`SEED why` or `SEED/HOURS why`), and the commit's.
 fn seeds() -> impl Iterator<Item = (u64, u64)> {

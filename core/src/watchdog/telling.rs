@@ -13,7 +13,6 @@ use crate::digest::{Context, Markup};
 use crate::exchange::Task;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::net::Level;
-use crate::signal::Kind;
 use crate::text::{self, Cut, Detail};
 use crate::time::Instant;
 
@@ -149,10 +148,10 @@ impl Watchdog<'_> {
 
     fn look_for_due(&self, now: Instant, config: &Config) -> Due {
         let left = |master: bool| {
-            self.table.rows().iter().any(|row| {
-                let is_master = matches!(row.id().kind, Kind::OrchDown | Kind::DockerDown);
-                is_master == master && !row.lines(CHANNEL, config, now).is_empty()
-            })
+            self.table
+                .rows()
+                .iter()
+                .any(|row| row.id().kind.is_master() == master && !row.lines(CHANNEL, config, now).is_empty())
         };
         match () {
             () if left(true) => Due::MasterLines,

@@ -7,10 +7,7 @@ use watchdog_tests::harness::number_after;
 use watchdog_tests::world::{self, Options};
 
 fn main() -> ExitCode {
-    let worlds = std::thread::Builder::new()
-        .stack_size(64 * 1024 * 1024)
-        .spawn(simulate);
-    let failed = worlds.expect("a thread").join().expect("no panic");
+    let failed = world::with_room(simulate);
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

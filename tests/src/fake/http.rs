@@ -1,5 +1,6 @@
 //! Requests as they were got, and answers right and wrong.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -233,33 +234,33 @@ impl Answer {
                 part,
                 times,
                 tail,
-            } => {
-                socket.write_all(head)?;
-                for _ in 0..*times {
-                    socket.write_all(part)?;
-                    if stop.wait(Duration::ZERO) {
-                        return Ok(());
-                    }
-                }
-                socket.write_all(tail)
-            }
+            } => write_parts(socket, stop, [head, tail], *times, |_| part.into()),
             Self::Made {
                 head,
                 part,
                 times,
                 tail,
-            } => {
-                socket.write_all(head)?;
-                for number in 0..*times {
-                    socket.write_all(&part(number))?;
-                    if stop.wait(Duration::ZERO) {
-                        return Ok(());
-                    }
-                }
-                socket.write_all(tail)
-            }
+            } => write_parts(socket, stop, [head, tail], *times, |number| part(number).into()),
         }
     }
+}
+
+/// Writes what comes first, so many parts, unless it is to stop, and what comes last.
+fn write_parts<'a>(
+    socket: &mut Socket,
+    stop: &Stop,
+    [head, tail]: [&[u8]; 2],
+    times: u64,
+    part: impl Fn(u64) -> Cow<'a, [u8]>,
+) -> io::Result<()> {
+    socket.write_all(head)?;
+    for number in 0..times {
+        socket.write_all(&part(number))?;
+        if stop.wait(Duration::ZERO) {
+            return Ok(());
+        }
+    }
+    socket.write_all(tail)
 }
 
 /// Says that no more comes, and waits for the peer to close first: a close with unread bytes would be a reset, and eat

@@ -97,7 +97,21 @@ struct World<'c> {
     report: Report,
 }
 
-/// Lets one world live; `Err` tells the broken invariant. Needs a stack of 16 MiB.
+/// Does something with room on the stack: the machine is some megabytes and passes over it on its way to the heap.
+///
+/// # Panics
+/// If it panics, with that.
+pub fn with_room<T: Send + 'static>(act: fn() -> T) -> T {
+    let thread = std::thread::Builder::new()
+        .stack_size(64 * 1024 * 1024)
+        .spawn(act)
+        .expect("a thread");
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Lets one world live; `Err` tells the broken invariant. To be called within [`with_room`].
 ///
 /// # Errors
 /// The invariant that did not hold, with the time.
