@@ -4,7 +4,7 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 8] = [
+const MISTAKES: [(Planted, &[&str]); 11] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
@@ -12,7 +12,10 @@ const MISTAKES: [(Planted, &[&str]); 8] = [
     (Planted::SlotLeaked, &["rows are left of"]),
     (Planted::WallClockForDurations, &["RESOLVED", "was active", "was down"]),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
-    (Planted::ChildrenNotHeld, &["event "]),
+    (Planted::ChildrenNotHeld, &["event ", "while its engine held it"]),
+    (Planted::DeathForgotten, &["container_down"]),
+    (Planted::SinceForgotten, &["events were asked for since"]),
+    (Planted::OomGuessed, &["container_oom"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

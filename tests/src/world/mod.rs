@@ -3,10 +3,14 @@
 //! One thread, one seed, virtual time. The seed draws the configuration and which faults exist; two phases follow: faults,
 //! with every invariant held at every step, then none, after which all must be settled and told. The world knows what
 //! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
-//! Limits: no TLS, no agents, no Alertmanager; of containers only that the engine lists them.
+//! Limits: no TLS, no agents, no Alertmanager.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
+mod channel;
+mod containers;
 mod dice;
+mod engine;
+mod living;
 mod options;
 mod oracle;
 mod peers;
@@ -21,6 +25,8 @@ use watchdog_core::net::{Closed, Connection, FileFault, FileSystem, HostFile, In
 use watchdog_core::time::{Instant, Utc};
 use watchdog_core::watchdog::{Mode, Watchdog};
 
+use channel::Channel;
+pub use channel::Lateness;
 use dice::Dice;
 pub use options::Options;
 use options::{SECRET, TOKEN};
@@ -40,6 +46,10 @@ pub struct Report {
     pub incidents: u64,
     /// Lines told.
     pub told: u64,
+    /// Truths of containers that had to be told, and were.
+    pub containers: u64,
+    /// How late the latest line was, as far as the channel was there.
+    pub lateness: Lateness,
     /// Of everything that the machine wished.
     pub hash: u64,
 }
@@ -50,6 +60,7 @@ enum Event {
     Closed(Connection, Closed, Option<Meaning>),
     Datagram(std::net::SocketAddr, Vec<u8>),
     Stat(u8),
+    Engine(engine::Step),
     WallStep,
     Pause,
 }
@@ -83,6 +94,9 @@ struct World<'c> {
     first_open: BTreeMap<u8, u64>,
     weather: Vec<Weather>,
     things: peers::Things,
+    living: Option<living::Living>,
+    channel: Channel,
+    ticked_at: u64,
     oracle: Oracle,
     seen: Seen,
     ticks: u64,
@@ -97,21 +111,62 @@ struct World<'c> {
     report: Report,
 }
 
-/// Does something with room on the stack: the machine is some megabytes and passes over it on its way to the heap.
+/// What kind of invariant broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// Something that was to be told was not, or not in time.
+    Lost,
+    /// Something was told that was not so.
+    False,
+    /// Anything else: order, pace, secrets, rows left over, a panic.
+    Other,
+}
+
+impl Breach {
+    /// The kind of what [`run`] says.
+    #[must_use]
+    pub fn of(why: &str) -> Self {
+        const LOST: [&str; 6] = [
+            "lacks ",
+            "did not come",
+            "not told in time",
+            "has not settled",
+            "does not fire",
+            "still fires",
+        ];
+        const FALSE: [&str; 5] = [
+            "foretold",
+            "is not so",
+            "while its engine held it",
+            "resolved and goes on",
+            "are active, and",
+        ];
+        let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+        match () {
+            () if has(&LOST) => Self::Lost,
+            () if has(&FALSE) => Self::False,
+            () => Self::Other,
+        }
+    }
+}
+
+/// A thread to be, with room on its stack: the machine is some megabytes and passes over it on its way to the heap.
+pub fn roomy() -> std::thread::Builder {
+    std::thread::Builder::new().stack_size(64 * 1024 * 1024)
+}
+
+/// Does something in a [`roomy`] thread.
 ///
 /// # Panics
 /// If it panics, with that.
-pub fn with_room<T: Send + 'static>(act: fn() -> T) -> T {
-    let thread = std::thread::Builder::new()
-        .stack_size(64 * 1024 * 1024)
-        .spawn(act)
-        .expect("a thread");
+pub fn with_room<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = roomy().spawn(act).expect("a thread");
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Lets one world live; `Err` tells the broken invariant. To be called within [`with_room`].
+/// Lets one world live; `Err` tells the broken invariant. To be called within [`with_room`], or another [`roomy`] thread.
 ///
 /// # Errors
 /// The invariant that did not hold, with the time.
@@ -184,6 +239,9 @@ impl<'c> World<'c> {
             first_open: BTreeMap::new(),
             weather: weather.collect(),
             things: peers::Things::new(options.crowd),
+            living: living::Living::of(options, 1_000),
+            channel: Channel::default(),
+            ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),
             ticks: 0,
@@ -206,6 +264,7 @@ impl<'c> World<'c> {
     fn live(&mut self) -> Result<Report, String> {
         self.rows_at_start = self.watchdog.table().rows().len();
         self.tell_wall()?;
+        self.engine_stepped();
         self.plan(60_000, Event::WallStep);
         self.plan(600_000, Event::Pause);
         let stormy_until = self.now + self.options.stormy_ms;
@@ -214,6 +273,10 @@ impl<'c> World<'c> {
         self.options.pauses = false;
         self.weather.iter_mut().for_each(|weather| weather.heal(now));
         self.things.heal();
+        if let Some(living) = &mut self.living {
+            living.engine.heal();
+        }
+        self.engine_stepped();
         let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
         self.pass_until(stormy_until + calm)?;
         if let Some(id) = self.oracle.unsettled(self.now) {
@@ -233,6 +296,8 @@ impl<'c> World<'c> {
             .map(|signal| signal.incidents.len() as u64)
             .sum();
         self.report.told = self.oracle.told;
+        self.report.lateness = self.oracle.lateness;
+        self.report.containers = self.living.as_ref().map_or(0, |living| living.judge.told);
         Ok(self.report)
     }
 
@@ -255,7 +320,7 @@ impl<'c> World<'c> {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
-                self.now = end;
+                self.now = self.now.max(end);
                 return Ok(());
             }
             if event == Some(next) {
@@ -287,6 +352,7 @@ impl<'c> World<'c> {
             Event::Closed(connection, why, meaning) if self.is_open(connection) => {
                 self.understood(connection, meaning);
                 self.open.remove(&connection.slot);
+                self.engine_lost(connection);
                 self.handle(Input::Closed(connection, why))
             }
             Event::Datagram(from, bytes) => self.handle(Input::Datagram(from, &bytes)),
@@ -298,6 +364,10 @@ impl<'c> World<'c> {
                     ..FileSystem::default()
                 };
                 self.handle(Input::FileSystem(place, Ok(figures)))
+            }
+            Event::Engine(step) => {
+                self.engine_step(step);
+                Ok(())
             }
             Event::WallStep => {
                 let step = self.wall_dice.between(1, 7_200_000);
@@ -311,6 +381,10 @@ impl<'c> World<'c> {
             Event::Pause => {
                 if self.options.pauses {
                     self.now += self.pause_dice.between(1_000, 900_000);
+                    self.channel.resumed_at = self.now;
+                    if let Some(living) = &mut self.living {
+                        (living.judge.gap_at, living.judge.inspect_gap_at) = (self.now, self.now);
+                    }
                 }
                 let next = self.pause_dice.between(600_000, 7_200_000);
                 self.plan(next, Event::Pause);
@@ -354,13 +428,21 @@ impl<'c> World<'c> {
                 self.seen.dependencies.insert(place, (good, took));
             }
             Some(Meaning::List(is_there)) => self.seen.list = Some(is_there),
+            Some(Meaning::Containers(snapshot)) => {
+                self.seen.list = Some(true);
+                if let Some(living) = &mut self.living {
+                    living.judge.listed(&snapshot, self.now);
+                    living.judge.observe(&living.engine, self.now);
+                }
+            }
+            Some(Meaning::Happened(sent)) => self.engine_heard(&sent),
             Some(Meaning::Taken) => {
                 (self.answered_ok, self.unacknowledged) = (true, false);
                 self.accepted_at = Some(self.now);
                 self.overflow = self.leaves_some;
             }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
-            None => {}
+            Some(Meaning::Looked) | None => {}
         }
     }
 
@@ -387,39 +469,61 @@ impl<'c> World<'c> {
 
     /// Holds what was logged, and what came of the message under way, against what was foretold.
     fn judge(&mut self, wishes: &[Wish]) -> Result<(), String> {
-        if self.watchdog.ticks() != self.ticks {
+        let ticked = self.watchdog.ticks() != self.ticks;
+        if ticked {
             self.ticks = self.watchdog.ticks();
             let seen = std::mem::take(&mut self.seen);
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
-            // The longest flood wait and some tries; with a crowd also a dozen messages, one a minute.
-            let crowd = if self.options.crowd { 900_000 } else { 0 };
-            let stops = if self.options.pauses { 2 * crowd } else { 0 };
-            let bound = 1_100_000 + crowd + stops + 2 * self.options.interval_ms;
-            let fair = if self.weather[2].is_fair() {
-                self.weather[2].fair_since
-            } else {
-                self.now
-            };
-            if let Some(id) = self.oracle.overdue(self.now, fair, bound) {
+            if let Some(living) = &mut self.living {
+                living.judge.observe(&living.engine, self.now);
+                let holding = self.oracle.is_engine_holding();
+                living.judge.tick(seen.list.is_some(), holding, self.now);
+            }
+            self.ticked_at = self.now;
+            if self.ticks == u64::from(self.options.raise_ticks) {
+                self.channel.ready_at = self.now;
+            }
+            if let Some(fair) = self.weather[2].fair_since(self.now)
+                && let Some(id) = self.oracle.overdue(&self.channel, fair, self.now)
+            {
                 return Err(format!("{id} was not told in time"));
             }
         }
+        // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
+        let since = self.ticked_at.max(self.channel.resumed_at);
+        if self.now - since > self.options.interval_ms + options::TIMEOUT_MS {
+            return Err("a tick is late".to_owned());
+        }
         for wish in wishes {
             if let Wish::Event(line) = wish {
-                self.oracle.event(line, self.now)?;
+                let (id, change) = self.oracle.event(line, self.now)?;
+                if let (Some(living), Some(fires), true) =
+                    (&self.living, change, id.starts_with("container_"))
+                {
+                    living.judge.changed(&id, fires, self.now)?;
+                }
             }
         }
         self.oracle.events_end()?;
+        if let (Some(living), true) = (&mut self.living, ticked) {
+            living.judge.verdict(|id| self.oracle.is_firing(id))?;
+        }
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
-            self.oracle.ended(std::mem::take(&mut self.answered_ok), self.now);
+            let accepted = std::mem::take(&mut self.answered_ok);
+            if let (true, Some(fair)) = (accepted, self.weather[2].fair_since(self.now)) {
+                self.oracle.note_lateness(&self.channel, fair, self.now);
+            }
+            self.channel.ended(accepted, self.overflow, self.now);
+            self.oracle.ended(accepted, self.now);
             self.things.composed = false;
         }
         let is_sending = self.watchdog.telegram().errand() != watchdog_core::channel::telegram::Errand::None;
         if is_sending && !self.things.composed {
             self.things.composed = true;
+            self.channel.begins(self.now);
             let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
             self.oracle.composed(self.now, wall, self.overflow);
         }
@@ -432,6 +536,7 @@ impl<'c> World<'c> {
             Wish::Close(connection) => {
                 if self.is_open(connection) {
                     self.open.remove(&connection.slot);
+                    self.engine_lost(connection);
                 }
                 Ok(())
             }
@@ -460,6 +565,9 @@ impl<'c> World<'c> {
         let text = match file {
             HostFile::MemInfo => {
                 self.things.turn(&mut self.dice);
+                if let Some(living) = &mut self.living {
+                    living.judge.tick_began = self.now;
+                }
                 self.seen.memory = self.things.memory;
                 self.things.memory.map(|percent| {
                     format!(
@@ -496,6 +604,11 @@ impl<'c> World<'c> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        let is_away = port == 0 && self.engine_is_away(fault.is_some());
+        let fault = if is_away { Some(Fault::Refused) } else { fault };
+        if port == 8443 {
+            self.channel.fault = fault;
+        }
         let delay = self.dice.between(1, 50);
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
         let event = match fault {
@@ -522,6 +635,16 @@ impl<'c> World<'c> {
             return Err(format!("{} to port {port}, or with the token", request.method));
         }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        if port == 8443 {
+            self.channel.fault = fault;
+        }
+        if port == 0 && self.living.is_some() {
+            let slow = self.engine_is_slow(request.path).then_some(Fault::Slow);
+            if let Some(answer) = self.engine_answer(connection, request.path, fault)? {
+                self.deliver(connection, answer, fault.or(slow));
+            }
+            return Ok(());
+        }
         let answer = match port {
             8500 => self.things.envelope(fault, &mut self.dice),
             0 => self.things.engine(request.path, fault, &mut self.dice)?,

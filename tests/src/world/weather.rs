@@ -112,7 +112,7 @@ pub struct Weather {
     calm_ms: u64,
     storm_ms: u64,
     /// When the last fault ended.
-    pub fair_since: u64,
+    fair_since: u64,
 }
 
 impl Weather {
@@ -136,9 +136,13 @@ impl Weather {
         }
     }
 
-    /// Tells whether nothing can go wrong any more.
-    pub const fn is_fair(&self) -> bool {
-        self.possible.is_empty()
+    /// Tells since when nothing has been wrong, if nothing is, without making the weather turn.
+    pub const fn fair_since(&self, now: u64) -> Option<u64> {
+        if self.possible.is_empty() || (self.now.is_none() && now < self.until) {
+            Some(self.fair_since)
+        } else {
+            None
+        }
     }
 
     /// Tells what is wrong now.
