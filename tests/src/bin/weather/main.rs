@@ -8,6 +8,7 @@
 
 mod clock;
 mod faults;
+mod ledger;
 mod link;
 mod scene;
 mod verdict;

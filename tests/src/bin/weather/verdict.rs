@@ -2,11 +2,13 @@
 //!
 //! It knows nothing of the machine but its log lines and its messages, as CONTRACTS 6 has them. Its tests: below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use watchdog_tests::fake::telegram::Sent;
 use watchdog_tests::harness::Line;
+
+use crate::ledger::Ledger;
 
 /// How far a duration may be from the time between the lines of firing and resolved, on a busy machine. A wall clock that got
 /// in would make it wrong by an hour.
@@ -35,19 +37,19 @@ impl Verdict {
     /// Judges; something was wrong in these spans of time.
     pub fn of(lines: &[Line], messages: &[Sent], faulty: &[(Instant, Instant)]) -> Self {
         let firings = events(lines, "firing");
-        let told = told(messages);
-        let (mut lost, mut twice) = (0, 0);
-        for (signal, count) in &firings {
-            let (began, ended) = told.get(signal).copied().unwrap_or_default();
-            lost += count.saturating_sub(began.min(ended));
-        }
-        for (signal, (began, ended)) in &told {
+        let ledger = Ledger::of(messages);
+        let signals: BTreeSet<&String> = firings.keys().chain(ledger.signals()).collect();
+        let (mut told, mut lost, mut twice) = (0, 0, 0);
+        for signal in signals {
             let count = firings.get(signal).copied().unwrap_or_default();
-            twice += began.max(ended).saturating_sub(count);
+            let ((began, ended), again) = ledger.told(signal, count);
+            told += began;
+            lost += count.saturating_sub(began.min(ended));
+            twice += again + began.max(ended).saturating_sub(count);
         }
         Self {
             incidents: firings.values().sum(),
-            told: told.values().map(|(began, _)| began).sum(),
+            told,
             lost,
             twice,
             invented: invented(lines, faulty),
@@ -123,41 +125,6 @@ fn told_duration(line: &str) -> Option<(&str, Duration)> {
         Some((_, late)) => late.split_once(' ')?.1.split_once(" until ")?.0,
     };
     Some((signal, humantime::parse_duration(text).ok()?))
-}
-
-/// Beginnings and ends by signal in what Telegram took, a late line being both, and what is said to be said again being
-/// nothing new.
-fn told(messages: &[Sent]) -> BTreeMap<String, (usize, usize)> {
-    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut before: Vec<&str> = Vec::new();
-    for message in messages {
-        let lines: Vec<&str> = message.text.lines().collect();
-        let again = lines.iter().any(|line| line.starts_with("(again: "));
-        for line in lines.iter().filter(|line| !again || !before.contains(line)) {
-            let mut words = line.split(' ');
-            let (Some(verb), Some(id)) = (words.nth(1), words.next()) else {
-                continue;
-            };
-            let count = counts.entry(id.trim_end_matches(':').to_owned()).or_default();
-            let times = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
-            match verb {
-                "FIRING" => count.0 += 1,
-                "RESOLVED" if line.ends_with("told late") => {
-                    count.0 += times;
-                    count.1 += times;
-                }
-                "RESOLVED" => count.1 += 1,
-                _ => {}
-            }
-        }
-        if again {
-            before.extend(lines);
-        } else {
-            before = lines;
-        }
-    }
-    counts.retain(|_, (began, ended)| *began + *ended > 0);
-    counts
 }
 
 #[cfg(test)]
