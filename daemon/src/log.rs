@@ -121,6 +121,7 @@ fn account(dropped: u64, wall: Utc) -> Account {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::io::{self, ErrorKind};
 
     #[derive(Clone, Copy)]
     enum Pipe {
@@ -232,7 +233,7 @@ mod tests {
         log.push(Level::Info, "half a line");
         log.flush(at(0));
         becomes(Pipe::Takes(4096));
-        log.sink = sink;
+        log.lines.sink = sink;
         log.flush(at(10));
         let text = read();
         assert!(

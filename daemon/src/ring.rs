@@ -26,7 +26,8 @@ pub type Account = heapless::Vec<u8, LINE_BYTES_MAX>;
 /// The ring before one pipe.
 #[derive(Debug)]
 pub struct Ring {
-    sink: Sink,
+    /// Where the bytes go.
+    pub(crate) sink: Sink,
     /// The byte that ends a record and is nowhere inside one.
     end: u8,
     account_of: fn(u64, Utc) -> Account,
