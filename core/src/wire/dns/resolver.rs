@@ -112,7 +112,11 @@ impl Resolver {
             random: &mut self.random,
         };
         match self.names.get_mut(usize::from(name.0)) {
-            Some(entry) if is_ready => entry.lookup(&mut context),
+            Some(entry) if is_ready => {
+                // Whoever waits looks before the next poll and not after it: what is over by now must show here.
+                entry.expire(&mut context);
+                entry.lookup(&mut context)
+            }
             Some(entry) => entry.lookup_without_servers(),
             None => Lookup::Failed(Fault::BadName),
         }
