@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use watchdog_core::channel::alertmanager::Alertmanager as Shipped;
 
 use super::alert::{self, Alert};
-use super::alertmanager::{Alertmanager, Drawn};
+use super::alertmanager::{Alertmanager, Drawn, Held};
 use super::options::Options;
 use super::peers::Answer;
 use super::request::Request;
@@ -52,6 +52,8 @@ struct Account {
     counts: (u64, u64),
     /// The last request: each signal, and whether it goes on in it.
     sent: Vec<(String, bool)>,
+    /// When the round began that is under way or was the last, and the signals in it.
+    round: (u64, BTreeSet<String>),
     /// Signals of which it was told that they are firing, and not that they are over.
     owes_end: BTreeSet<String>,
     /// Of this hour: requests, failures, moments at which something changed.
@@ -150,8 +152,7 @@ impl Alerting {
         now: u64,
         wall_ms: i64,
     ) -> Result<(Answer, Option<Fault>), String> {
-        let manager = &mut self.managers[place];
-        let (path, login) = manager.door();
+        let (path, login) = self.managers[place].door();
         let is_json = request.field("Content-Type") == Some("application/json");
         if request.method != "POST" || request.path != path || !is_json {
             return Err(format!(
@@ -167,6 +168,10 @@ impl Alerting {
             let truth = self.truth.get(&alert.id).copied().unwrap_or_default();
             is_true(alert, truth, now, wall_ms).map_err(|why| format!("alert {}: {why}", alert.id))?;
         }
+        if let Some(id) = self.lacking(place, &alerts, wall_ms) {
+            return Err(format!("a whole round to Alertmanager {place} lacks {id}"));
+        }
+        let manager = &mut self.managers[place];
         let goes_on = |alert: &Alert| (alert.id.clone(), 1000 * alert.ends_s > wall_ms);
         let account = &mut self.accounts[place];
         account.sent = alerts.iter().map(goes_on).collect();
@@ -180,8 +185,32 @@ impl Alerting {
             }
         }
         account.count_request(now, self.options.crowd)?;
+        if alerts.iter().any(|alert| account.round.1.contains(&alert.id)) {
+            account.round = (now, BTreeSet::new());
+        }
+        account
+            .round
+            .1
+            .extend(alerts.iter().map(|alert| alert.id.clone()));
         let fault = manager.weather.at(now, &mut manager.dice);
         Ok((manager.answer(&alerts, fault, wall_ms), fault))
+    }
+
+    /// Tells a signal that the last round lacked, if this request begins another one: it holds what was in the last.
+    fn lacking(&self, place: usize, alerts: &[Alert], wall_ms: i64) -> Option<&str> {
+        let (began, round) = &self.accounts[place].round;
+        if !alerts.iter().any(|alert| round.contains(&alert.id)) {
+            return None;
+        }
+        let is_lacking = |(id, truth): &(&String, &Truth)| {
+            let held = self.managers[place].held.get(*id);
+            let is_believed = held.is_some_and(|held| held.is_active(wall_ms) && !held.misled);
+            (truth.goes_on || (is_believed && !truth.is_discovered))
+                && truth.since < *began
+                && !round.contains(*id)
+        };
+        let mut lacking = self.truth.iter().filter(is_lacking);
+        lacking.next().map(|(id, _)| id.as_str())
     }
 
     /// The machine may have had an outcome: takes it from what it counts.
@@ -210,6 +239,21 @@ impl Alerting {
         }
         account.counts = (accepted, failed);
         Ok(())
+    }
+
+    /// The machine has nothing to send to one, and no request is under way: then it owes it no end, whatever the weather.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn idle(&self, place: usize, wall_ms: i64) -> Result<(), String> {
+        let is_owed = |(id, held): &(&String, &Held)| {
+            let truth = self.truth.get(*id).copied().unwrap_or_default();
+            held.is_active(wall_ms) && !held.misled && !truth.goes_on && !truth.is_discovered
+        };
+        match self.managers[place].held.iter().find(is_owed) {
+            Some((id, _)) => Err(format!("Alertmanager {place} will not be told the end of {id}")),
+            None => Ok(()),
+        }
     }
 
     /// A tick ended. `names_fair_since` tells since when names are found, if they are.

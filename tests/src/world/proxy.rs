@@ -150,7 +150,7 @@ impl Proxy {
         }
         let expected = self.expected();
         if bytes != expected {
-            let said = String::from_utf8_lossy(bytes);
+            let said: String = String::from_utf8_lossy(bytes).chars().take(40).collect();
             return Err(format!("{said:?} to the proxy in step {:?}", self.step));
         }
         let step = self.step;

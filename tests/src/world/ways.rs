@@ -22,6 +22,11 @@ impl World<'_> {
         for place in 0..self.alerting.managers.len() {
             if let Some(shipped) = self.watchdog.alertmanager(place) {
                 self.alerting.counted(place, shipped, self.now)?;
+                let mut ports = self.open.values().map(|(_, port)| *port);
+                let is_asked = ports.any(|port| alertmanager::at_port(port) == Some(place));
+                if shipped.due_at().is_none() && !is_asked {
+                    self.alerting.idle(place, self.wall_now())?;
+                }
             }
         }
         Ok(())
