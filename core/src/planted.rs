@@ -5,6 +5,7 @@
 
 /// A mistake that the machine could have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Planted {
     /// A signal fires one active look early, where it needs more than one.

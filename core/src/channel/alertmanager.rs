@@ -37,6 +37,7 @@ type Body = String<BODY_BYTES_MAX>;
 
 /// One Alertmanager.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Alertmanager {
     status: u16,
     /// Something is to be sent from `not_before` on.
@@ -192,6 +193,7 @@ impl Default for Alertmanager {
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict {
     /// The request was accepted.
     Accepted,
@@ -203,6 +205,7 @@ pub enum Verdict {
 
 /// What there is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum News {
     /// Nothing.
     Nothing,
@@ -279,6 +282,7 @@ fn emit(place: usize, body: &str, config: &Config, out: &mut impl Write) -> fmt:
 
 /// The monotonic time, and the civil time then.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clock {
     /// Monotonic.
     pub now: Instant,

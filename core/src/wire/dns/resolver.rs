@@ -20,6 +20,7 @@ const FAMILIES: [Family; 2] = [Family::V6, Family::V4];
 
 /// A registered name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NameId(u8);
 
 /// The resolver. Register names, tell it both files, then look names up; after each input drain [`Resolver::poll`].
