@@ -4,6 +4,7 @@
 //! number and phase that it accepted last are kept, and a message is made of whatever differs when it is sent. So an
 //! outage of a channel costs no memory, and the newest state wins.
 
+use crate::planted::{Planted, is_planted};
 use crate::time::{Instant, Millis};
 
 /// What a channel believes of a signal.
@@ -322,15 +323,27 @@ impl Alerted {
 
     /// The request under way was not accepted.
     pub fn rejected(&mut self, place: usize) {
+        self.lose_end(place);
         self.sending &= !bit(place);
     }
 
     /// Nobody knows whether the request under way was accepted: a firing in it counts as told, so that its end is sent
     /// too, and an end counts as not told.
     pub fn doubted(&mut self, place: usize) {
+        self.lose_end(place);
+        if is_planted(Planted::DoubtForgotten) {
+            return self.rejected(place);
+        }
         let bit = bit(place) & self.sending;
         self.believing |= self.as_firing & bit;
         self.sending &= !bit;
+    }
+
+    /// The mistake of taking an end for told whatever came of the request.
+    fn lose_end(&mut self, place: usize) {
+        if is_planted(Planted::AlertEndLost) {
+            self.believing &= !(bit(place) & self.sending & !self.as_firing);
+        }
     }
 
     /// Tells whether the signal was part of a request in this round.

@@ -13,6 +13,7 @@ use heapless::Vec;
 
 use crate::limits::{ADDRESSES_MAX, CONNECT_ATTEMPT, HANDSHAKE_TURN};
 use crate::net::{Closed, Connection};
+use crate::planted::{Planted, is_planted};
 use crate::time::{Instant, Millis};
 use crate::wire::dns;
 use crate::wire::http::{self, Piece, Progress, Response};
@@ -472,7 +473,9 @@ impl Exchange {
         match (self.tunnel.feed(bytes, &mut self.response), self.target) {
             (Ok(proxy::Progress::NeedMore), _) => {}
             (Ok(proxy::Progress::Say), _) => self.phase = Phase::Asking,
-            (Ok(proxy::Progress::Open), Target::Proxy(_, _, Security::Tls, _)) => {
+            (Ok(proxy::Progress::Open), Target::Proxy(_, _, Security::Tls, _))
+                if !is_planted(Planted::PlainInTunnel) =>
+            {
                 self.response.reset();
                 self.phase = Phase::Securing;
             }

@@ -14,6 +14,7 @@ use crate::config::{Config, Url};
 use crate::delivery::Alert;
 use crate::exchange::Failure;
 use crate::json::writer::Escaped;
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::table::{Row, Table};
 use crate::text::{self, Cut, Detail};
@@ -77,7 +78,11 @@ impl Alertmanager {
 
     /// The table was looked at: what is to be sent from now on. A change is sent at once, but never into a back-off.
     pub fn look(&mut self, news: News, now: Instant) {
-        self.due = news != News::Nothing;
+        self.due = match news {
+            News::Nothing => false,
+            News::Same => !is_planted(Planted::RefreshForgotten),
+            News::Changed => true,
+        };
         if news == News::Changed && self.in_a_row == 0 {
             self.not_before = self.not_before.min(now);
         }

@@ -4,15 +4,23 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 8] = [
+const MISTAKES: [(Planted, &[&str]); 13] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
     (Planted::RetryAfterIgnored, &["before retry_after"]),
     (Planted::SlotLeaked, &["rows are left of"]),
-    (Planted::WallClockForDurations, &["RESOLVED", "was active", "was down"]),
+    (
+        Planted::WallClockForDurations,
+        &["RESOLVED", "was active", "was down"],
+    ),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
     (Planted::ChildrenNotHeld, &["event "]),
+    (Planted::AlertEndLost, &["a whole round", "not be told the end"]),
+    (Planted::RefreshForgotten, &["has not been told again"]),
+    (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),
+    (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
+    (Planted::WaitNotEnded, &["event \"firing"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

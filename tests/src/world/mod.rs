@@ -3,15 +3,21 @@
 //! One thread, one seed, virtual time. The seed draws the configuration and which faults exist; two phases follow: faults,
 //! with every invariant held at every step, then none, after which all must be settled and told. The world knows what
 //! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
-//! Limits: no TLS, no agents, no Alertmanager; of containers only that the engine lists them.
+//! Limits: TLS as no more than a handshake that ends well or not, no agents; of containers only that the engine lists them.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
+mod alert;
+mod alerting;
+mod alertmanager;
 mod dice;
+mod names;
 mod options;
 mod oracle;
 mod peers;
+mod proxy;
 mod request;
 mod signals;
+mod ways;
 mod weather;
 
 use std::collections::BTreeMap;
@@ -21,11 +27,14 @@ use watchdog_core::net::{Closed, Connection, FileFault, FileSystem, HostFile, In
 use watchdog_core::time::{Instant, Utc};
 use watchdog_core::watchdog::{Mode, Watchdog};
 
+use alerting::Alerting;
 use dice::Dice;
+use names::Names;
 pub use options::Options;
-use options::{SECRET, TOKEN};
+use options::{SECRETS, TOKEN};
 use oracle::{Oracle, Seen};
 use peers::{Answer, Meaning};
+use proxy::Proxy;
 use signals::Look;
 use weather::{Fault, Weather};
 
@@ -57,6 +66,7 @@ enum Event {
 /// The wishes of the machine, copied out of it.
 enum Wish {
     Open(Connection, u16),
+    Secure(Connection, String),
     Write(Connection, Vec<u8>),
     Close(Connection),
     Query(std::net::SocketAddr, Vec<u8>),
@@ -82,6 +92,9 @@ struct World<'c> {
     open: BTreeMap<u8, (Connection, u16)>,
     first_open: BTreeMap<u8, u64>,
     weather: Vec<Weather>,
+    alerting: Alerting,
+    proxy: Option<Proxy>,
+    names: Names,
     things: peers::Things,
     oracle: Oracle,
     seen: Seen,
@@ -183,6 +196,12 @@ impl<'c> World<'c> {
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
+            alerting: Alerting::new(options),
+            proxy: options
+                .proxy
+                .as_ref()
+                .map(|drawn| Proxy::new(drawn, options.seed)),
+            names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             oracle: Oracle::new(options),
             seen: Seen::default(),
@@ -213,6 +232,11 @@ impl<'c> World<'c> {
         let now = self.now;
         self.options.pauses = false;
         self.weather.iter_mut().for_each(|weather| weather.heal(now));
+        self.alerting.heal(now);
+        self.names.weather.heal(now);
+        if let Some(proxy) = &mut self.proxy {
+            proxy.weather.heal(now);
+        }
         self.things.heal();
         let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
         self.pass_until(stormy_until + calm)?;
@@ -221,6 +245,9 @@ impl<'c> World<'c> {
                 "{id} has not settled after {} s of fair weather",
                 calm / 1000
             ));
+        }
+        if let Some(id) = self.alerting.unsettled(self.wall_now()) {
+            return Err(format!("an Alertmanager still believes in {id}"));
         }
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
@@ -255,7 +282,8 @@ impl<'c> World<'c> {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
-                self.now = end;
+                // A process that stood still may have woken later.
+                self.now = self.now.max(end);
                 return Ok(());
             }
             if event == Some(next) {
@@ -302,6 +330,7 @@ impl<'c> World<'c> {
             Event::WallStep => {
                 let step = self.wall_dice.between(1, 7_200_000);
                 if self.options.wall_steps {
+                    self.alerting.clock_is_set(self.now, self.wall_now());
                     let step = i64::try_from(step).unwrap_or(0);
                     self.wall_ms += if self.wall_dice.chance(50) { step } else { -step };
                 }
@@ -311,6 +340,7 @@ impl<'c> World<'c> {
             Event::Pause => {
                 if self.options.pauses {
                     self.now += self.pause_dice.between(1_000, 900_000);
+                    self.alerting.excuse(self.now);
                 }
                 let next = self.pause_dice.between(600_000, 7_200_000);
                 self.plan(next, Event::Pause);
@@ -396,14 +426,12 @@ impl<'c> World<'c> {
             let crowd = if self.options.crowd { 900_000 } else { 0 };
             let stops = if self.options.pauses { 2 * crowd } else { 0 };
             let bound = 1_100_000 + crowd + stops + 2 * self.options.interval_ms;
-            let fair = if self.weather[2].is_fair() {
-                self.weather[2].fair_since
-            } else {
-                self.now
-            };
+            let fair = self.telegram_fair_since().unwrap_or(self.now);
             if let Some(id) = self.oracle.overdue(self.now, fair, bound) {
                 return Err(format!("{id} was not told in time"));
             }
+            let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
+            self.alerting.tick(self.now, wall, names_fair)?;
         }
         for wish in wishes {
             if let Wish::Event(line) = wish {
@@ -411,6 +439,7 @@ impl<'c> World<'c> {
             }
         }
         self.oracle.events_end()?;
+        self.judge_alerts(wishes)?;
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
@@ -435,14 +464,16 @@ impl<'c> World<'c> {
                 }
                 Ok(())
             }
-            Wish::Open(connection, port) => {
-                self.connect(connection, port);
-                Ok(())
-            }
+            Wish::Open(connection, port) => self.connect(connection, port),
+            Wish::Secure(connection, name) => self.secure(connection, &name),
             Wish::Write(connection, bytes) => self.written(connection, &bytes),
             Wish::Query(server, bytes) => {
+                Names::read(&bytes)?;
                 let fault = self.weather[4].at(self.now, &mut self.dice);
-                if let Some(answer) = peers::resolve(&bytes, fault)? {
+                if let Some(mut answer) = peers::resolve(&bytes, fault)? {
+                    if fault.is_none() {
+                        answer = self.names.truncated(&bytes).unwrap_or(answer);
+                    }
                     let delay = self.dice.between(1, 60);
                     self.plan(delay, Event::Datagram(server, answer));
                 }
@@ -492,19 +523,20 @@ impl<'c> World<'c> {
         }
     }
 
-    fn connect(&mut self, connection: Connection, port: u16) {
+    fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
-        let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
-        let delay = self.dice.between(1, 50);
+        let (fault, dice) = self.met(connection, port)?;
+        let delay = dice.between(1, 50);
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
         let event = match fault {
-            Some(Fault::BlackHole) => return,
+            Some(Fault::BlackHole) => return Ok(()),
             Some(Fault::Refused) => Event::Closed(connection, Closed::Refused, None),
             Some(Fault::Unreachable) => Event::Closed(connection, Closed::Unreachable, None),
             _ => Event::Connected(connection, is_bare.then_some(Meaning::Dependency(true))),
         };
         self.plan(delay, event);
+        Ok(())
     }
 
     fn written(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), String> {
@@ -516,10 +548,15 @@ impl<'c> World<'c> {
         else {
             return Err("bytes for a connection that is not open".to_owned());
         };
+        if let Some(events) = self.answered_beside(connection, port, bytes)? {
+            self.plan_all(events);
+            return Ok(());
+        }
+        let port = if port == proxy::PORT { 8443 } else { port };
         let request = request::parse(bytes)?;
-        let secrets = String::from_utf8_lossy(bytes);
-        if port != 8443 && (request.method != "GET" || secrets.contains(TOKEN)) {
-            return Err(format!("{} to port {port}, or with the token", request.method));
+        ways::check_secrets(bytes, port)?;
+        if port != 8443 && request.method != "GET" {
+            return Err(format!("{} to port {port}", request.method));
         }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
         let answer = match port {
@@ -528,8 +565,15 @@ impl<'c> World<'c> {
             8443 => self.telegram(&request, fault)?,
             _ => self.things.dependency(fault, &mut self.dice),
         };
-        self.deliver(connection, answer, fault);
+        let events = ways::pieces(connection, answer, fault, &mut self.dice);
+        self.plan_all(events);
         Ok(())
+    }
+
+    fn plan_all(&mut self, events: Vec<(u64, Event)>) {
+        for (delay, event) in events {
+            self.plan(delay, event);
+        }
     }
 
     fn telegram(&mut self, request: &request::Request<'_>, fault: Option<Fault>) -> Result<Answer, String> {
@@ -538,7 +582,7 @@ impl<'c> World<'c> {
         }
         let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
         let text = body["text"].as_str().ok_or("no text")?;
-        if body["chat_id"] != options::CHAT || text.contains(TOKEN) || text.contains(SECRET) {
+        if body["chat_id"] != options::CHAT || SECRETS.iter().any(|secret| text.contains(secret)) {
             return Err(format!("wrong chat, or a secret: {text}"));
         }
         let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
@@ -566,50 +610,6 @@ impl<'c> World<'c> {
         }
         Ok(answer)
     }
-
-    /// Cuts an answer into pieces and sends them on their way.
-    fn deliver(&mut self, connection: Connection, answer: Answer, fault: Option<Fault>) {
-        let mut delay = self.dice.between(1, 80);
-        let Answer {
-            bytes, mut meaning, ..
-        } = answer;
-        let length = u64::try_from(bytes.len()).expect("small");
-        let (kept, end) = match fault {
-            Some(Fault::Silent) => return,
-            Some(Fault::Stall | Fault::Lost) => (self.dice.below(length), None),
-            Some(Fault::Reset) => (self.dice.below(length), Some(Closed::Reset)),
-            // Without a length, an end in good order would be the end of a whole answer.
-            Some(Fault::Cut) if answer.ends => (self.dice.below(length), Some(Closed::Reset)),
-            Some(Fault::Cut) => (self.dice.below(length), Some(Closed::ByPeer)),
-            _ => (length, answer.ends.then_some(Closed::ByPeer)),
-        };
-        let pieces = self.dice.between(1, 4);
-        let mut rest = bytes
-            .get(..usize::try_from(kept).expect("small"))
-            .unwrap_or_default();
-        for piece in 0..pieces {
-            let is_last = piece + 1 == pieces;
-            let cut = if is_last { rest.len() } else { rest.len() / 2 };
-            let (first, after) = rest.split_at(cut);
-            rest = after;
-            let meaning = if is_last && kept == length && !answer.ends {
-                meaning.take()
-            } else {
-                None
-            };
-            if !first.is_empty() {
-                self.plan(delay, Event::Bytes(connection, first.to_vec(), meaning));
-            }
-            delay += match fault {
-                Some(Fault::Slow) => self.dice.between(100, 4_000),
-                _ => self.dice.between(0, 20),
-            };
-        }
-        if let Some(why) = end {
-            let meaning = meaning.take().filter(|_| kept == length);
-            self.plan(delay, Event::Closed(connection, why, meaning));
-        }
-    }
 }
 
 /// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
@@ -622,12 +622,13 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
     let line = match &output {
         Output::Log(_, line) | Output::Event(line) => *line,
         Output::Write(_, bytes) => {
-            fold(&times_removed(&String::from_utf8_lossy(bytes)), hash);
+            let text = alert::times_removed(&String::from_utf8_lossy(bytes));
+            fold(&times_removed(&text), hash);
             ""
         }
         _ => "",
     };
-    if line.contains(TOKEN) || line.contains(SECRET) || line.contains('\n') {
+    if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
         return Err(format!("a secret or a line feed in {line:?}"));
     }
     fold(&times_removed(line), hash);
@@ -635,8 +636,7 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
         Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
         Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
         Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
-        // No proxy stands in this world.
-        Output::StartTls(..) => None,
+        Output::StartTls(connection, name) => Some(Wish::Secure(connection, name.to_owned())),
         Output::Close(connection) => Some(Wish::Close(connection)),
         Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
         Output::ReadFile(file) => Some(Wish::File(file)),

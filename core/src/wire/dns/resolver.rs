@@ -12,6 +12,7 @@ use super::stream::{self, Stream, is_same_server};
 use super::{Family, Fault, Lookup, hosts, resolv_conf};
 use crate::limits::CONNECTIONS_MAX;
 use crate::net::{Closed, Connection, Output, Peer};
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::time::Instant;
 
@@ -113,7 +114,13 @@ impl Resolver {
             random: &mut self.random,
         };
         match self.names.get_mut(usize::from(name.0)) {
-            Some(entry) if is_ready => entry.lookup(&mut context),
+            Some(entry) if is_ready => {
+                // Whoever waits looks before the next poll and not after it: what is over by now must show here.
+                if !is_planted(Planted::WaitNotEnded) {
+                    entry.expire(&mut context);
+                }
+                entry.lookup(&mut context)
+            }
             Some(entry) => entry.lookup_without_servers(),
             None => Lookup::Failed(Fault::BadName),
         }
