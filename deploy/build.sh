@@ -3,6 +3,7 @@
 #
 #   deploy/build.sh              binary and image
 #   deploy/build.sh --binary     the binary alone; prints its path
+#   deploy/build.sh --frames     the binary that logs in defmt frames too, with its symbols; prints its path
 #
 # IMAGE (orchestrator-watchdog:latest) names the image. CARGO_TARGET_DIR is honoured.
 # Needs Rust, a linker and, for the image, a Docker client with an engine; the machine's architecture is
@@ -16,8 +17,9 @@ main() {
   case "${1:-}" in
     "") build_image "$(build_binary)" ;;
     --binary) build_binary ;;
+    --frames) build_frames ;;
     *)
-      echo "usage: deploy/build.sh [--binary]" >&2
+      echo "usage: deploy/build.sh [--binary | --frames]" >&2
       exit 64
       ;;
   esac
@@ -26,11 +28,22 @@ main() {
 # The target is named although it is the host's own: without it the flags would reach build scripts and
 # procedural macros too, and these cannot be static.
 build_binary() {
-  local target
+  build release "-C target-feature=+crt-static"
+}
+
+# The number of a format string is the address of its symbol, so nothing may move when it is loaded. What defmt's macros
+# leave out is decided here, by DEFMT_LOG.
+build_frames() {
+  DEFMT_LOG=info build frames "-C target-feature=+crt-static -C relocation-model=static" --features defmt
+}
+
+# build PROFILE RUSTFLAGS [OPTION…]
+build() {
+  local profile=$1 flags=$2 target
+  shift 2
   target=$(uname -m)-unknown-linux-gnu
-  (cd "$root" && RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked --target "$target" -p watchdog-daemon >&2)
-  local binary=${CARGO_TARGET_DIR:-$root/target}/$target/release/watchdog
+  (cd "$root" && RUSTFLAGS=$flags cargo build --profile "$profile" --locked --target "$target" -p watchdog-daemon "$@" >&2)
+  local binary=${CARGO_TARGET_DIR:-$root/target}/$target/$profile/watchdog
   # A dynamic binary would start nowhere in an image that has no loader.
   if [[ "$(readelf -l "$binary")" == *"Requesting program interpreter"* ]]; then
     echo "build: $binary is not static" >&2

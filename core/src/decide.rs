@@ -11,6 +11,7 @@ use crate::time::{Instant, Millis};
 
 /// What it takes to fire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Raise {
     /// So many active observations in a row (K); 0 counts as 1.
     Ticks(u16),
@@ -20,6 +21,7 @@ pub enum Raise {
 
 /// How a signal is decided: one for each signal, from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy {
     /// From tick to tick; a gap of over three of them resets counts in progress.
     pub interval: Millis,
@@ -37,6 +39,7 @@ pub struct Policy {
 
 /// What happened to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// It fired.
     Firing {
@@ -66,6 +69,7 @@ pub enum Event {
 
 /// The last fire and resolve changes, newest last.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Changes {
     at: [Instant; FLAP_CHANGES_MAX],
     count: u8,
@@ -103,6 +107,7 @@ impl Changes {
 
 /// Everything that is remembered of one signal to decide its next observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct State {
     firing: bool,
     flapping: bool,

@@ -4,10 +4,12 @@
 //! number and phase that it accepted last are kept, and a message is made of whatever differs when it is sent. So an
 //! outage of a channel costs no memory, and the newest state wins.
 
+use crate::planted::{Planted, is_planted};
 use crate::time::{Instant, Millis};
 
 /// What a channel believes of a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
     /// That nothing is wrong.
     #[default]
@@ -20,6 +22,7 @@ pub enum Phase {
 
 /// How a firing ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ended {
     /// When it resolved.
     pub at: Instant,
@@ -29,6 +32,7 @@ pub struct Ended {
 
 /// The signal's side: how often it fired, and whether it is firing or flapping now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Incidents {
     /// The number of the newest firing; 0 before the first.
     pub number: u32,
@@ -44,6 +48,7 @@ pub struct Incidents {
 
 /// One part of a message about one signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Line {
     /// It fired.
     Firing,
@@ -66,6 +71,7 @@ pub type Lines = heapless::Vec<Line, 3>;
 
 /// Whether people hear of a signal's beginnings, and of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Audience {
     /// They hear of both.
     All,
@@ -75,6 +81,7 @@ pub enum Audience {
 
 /// What one channel was told of one signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Told {
     phase: Phase,
     /// The number of the newest firing that it heard of.
@@ -89,6 +96,7 @@ pub struct Told {
 
 /// What the channel will have been told once it accepts the message under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Sending {
     phase: Phase,
     incident: u32,
@@ -259,6 +267,7 @@ impl Told {
 
 /// What an Alertmanager is to be sent of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Alert {
     /// It is firing, or flapping, which counts as firing until it is stable.
     Firing,
@@ -268,6 +277,7 @@ pub enum Alert {
 
 /// What each Alertmanager was told of one signal: a bit each, since of missed firings it need not hear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Alerted {
     /// It accepted that the signal is firing, and has not accepted its end.
     believing: u8,
@@ -313,15 +323,27 @@ impl Alerted {
 
     /// The request under way was not accepted.
     pub fn rejected(&mut self, place: usize) {
+        self.lose_end(place);
         self.sending &= !bit(place);
     }
 
     /// Nobody knows whether the request under way was accepted: a firing in it counts as told, so that its end is sent
     /// too, and an end counts as not told.
     pub fn doubted(&mut self, place: usize) {
+        self.lose_end(place);
+        if is_planted(Planted::DoubtForgotten) {
+            return self.rejected(place);
+        }
         let bit = bit(place) & self.sending;
         self.believing |= self.as_firing & bit;
         self.sending &= !bit;
+    }
+
+    /// The mistake of taking an end for told whatever came of the request.
+    fn lose_end(&mut self, place: usize) {
+        if is_planted(Planted::AlertEndLost) {
+            self.believing &= !(bit(place) & self.sending & !self.as_firing);
+        }
     }
 
     /// Tells whether the signal was part of a request in this round.

@@ -17,6 +17,7 @@ use crate::time::{Instant, Millis, Utc};
 
 /// How values are escaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Markup {
     /// As they are.
     #[default]
@@ -30,6 +31,7 @@ const FOOTER_BYTES: usize = 256;
 
 /// A message for one channel.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Message {
     text: String<MESSAGE_BYTES_MAX>,
     markup: Markup,
@@ -41,6 +43,7 @@ pub struct Message {
 
 /// What a message is made of, the same for all of its lines.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Context<'a> {
     /// The configuration, for names and mutes.
     pub config: &'a Config,

@@ -13,6 +13,7 @@ use heapless::Vec;
 
 use crate::limits::{ADDRESSES_MAX, CONNECT_ATTEMPT, HANDSHAKE_TURN};
 use crate::net::{Closed, Connection};
+use crate::planted::{Planted, is_planted};
 use crate::time::{Instant, Millis};
 use crate::wire::dns;
 use crate::wire::http::{self, Piece, Progress, Response};
@@ -20,6 +21,7 @@ use crate::wire::proxy::{self, Tunnel, Way};
 
 /// Whether a connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Security {
     /// It is not.
     Plain,
@@ -29,6 +31,7 @@ pub enum Security {
 
 /// Whom to talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Target {
     /// A unix socket, whose path the composer knows.
@@ -59,6 +62,7 @@ impl Target {
 
 /// What came of an exchange. Not an `Option` of a `Result`, since at rest it must be all zero bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Outcome {
     /// Nothing yet.
@@ -96,6 +100,7 @@ impl From<Result<Millis, Failure>> for Outcome {
 
 /// What to do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Task {
     /// Connect and no more.
     Connect,
@@ -105,6 +110,7 @@ pub enum Task {
 
 /// How far an exchange had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stage {
     /// The name was being looked up.
     Resolving,
@@ -135,6 +141,7 @@ impl fmt::Display for Stage {
 
 /// Why an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Failure {
     /// The name has no address.
     Unresolved(dns::Fault),
@@ -177,6 +184,7 @@ impl fmt::Display for Failure {
 
 /// What the daemon is to do for an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Want {
     /// Close the connection.
     Close(Connection),
@@ -465,7 +473,9 @@ impl Exchange {
         match (self.tunnel.feed(bytes, &mut self.response), self.target) {
             (Ok(proxy::Progress::NeedMore), _) => {}
             (Ok(proxy::Progress::Say), _) => self.phase = Phase::Asking,
-            (Ok(proxy::Progress::Open), Target::Proxy(_, _, Security::Tls, _)) => {
+            (Ok(proxy::Progress::Open), Target::Proxy(_, _, Security::Tls, _))
+                if !is_planted(Planted::PlainInTunnel) =>
+            {
                 self.response.reset();
                 self.phase = Phase::Securing;
             }

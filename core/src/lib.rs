@@ -30,7 +30,8 @@
 //! ```
 //!
 //! [`watchdog::Watchdog`] is the whole: it asks for connections and files and says what to log. `examples/by_hand.rs`
-//! drives it without an operating system's help.
+//! drives it without an operating system's help. With the feature `defmt` the public types can be logged by it, but for those that
+//! hold readers and buffers, and the machine logs each event of a signal.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -40,6 +41,8 @@ pub mod decide;
 pub mod delivery;
 pub mod digest;
 pub mod exchange;
+#[cfg(feature = "defmt")]
+mod frames;
 pub mod json;
 pub mod limits;
 pub mod logfmt;

@@ -18,6 +18,7 @@ pub const LINE_BYTES_MAX: usize = 768;
 
 /// One line under construction.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Line {
     text: heapless::String<LINE_BYTES_MAX>,
 }
@@ -98,19 +99,28 @@ impl Write for Quoted<'_> {
     }
 }
 
+/// Tells the level of a signal's event.
+#[must_use]
+pub const fn level(event: Event, severity: Severity) -> Level {
+    match (event, severity) {
+        (Event::Firing { .. } | Event::StillFiring { .. }, Severity::Critical) => Level::Error,
+        (Event::Firing { .. } | Event::StillFiring { .. }, Severity::Warning) => Level::Warn,
+        (Event::Flapping { .. }, _) => Level::Warn,
+        (Event::Resolved { .. } | Event::Stable, _) => Level::Info,
+    }
+}
+
 /// Writes the line of a signal's event.
 #[must_use]
-pub fn event(row: &Row, event: Event, config: &Config, wall: Utc) -> (Level, Line) {
-    let (name, level) = match (event, row.id().kind.severity()) {
-        (Event::Firing { .. }, Severity::Critical) => ("firing", Level::Error),
-        (Event::Firing { .. }, Severity::Warning) => ("firing", Level::Warn),
-        (Event::StillFiring { .. }, Severity::Critical) => ("still firing", Level::Error),
-        (Event::StillFiring { .. }, Severity::Warning) => ("still firing", Level::Warn),
-        (Event::Resolved { .. }, _) => ("resolved", Level::Info),
-        (Event::Flapping { .. }, _) => ("flapping", Level::Warn),
-        (Event::Stable, _) => ("stable", Level::Info),
+pub fn event(row: &Row, event: Event, config: &Config, wall: Utc) -> Line {
+    let name = match event {
+        Event::Firing { .. } => "firing",
+        Event::StillFiring { .. } => "still firing",
+        Event::Resolved { .. } => "resolved",
+        Event::Flapping { .. } => "flapping",
+        Event::Stable => "stable",
     };
-    let mut line = Line::new(wall, level);
+    let mut line = Line::new(wall, level(event, row.id().kind.severity()));
     line.pair("event", name).pair("signal", config.shown_id(row.id()));
     match event {
         Event::Firing { checks, .. } => line.pair("detail", row.detail()).pair("checks", checks),
@@ -125,7 +135,7 @@ pub fn event(row: &Row, event: Event, config: &Config, wall: Utc) -> (Level, Lin
     if config.is_muted(row.id().kind, &row.id().subject) {
         line.pair("muted", true);
     }
-    (level, line)
+    line
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::time::Utc;
 /// One connection in one of the daemon's slots. The generation grows with each use of a slot, so that what is still
 /// on its way from an earlier connection is recognised and dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connection {
     /// The slot, below [`crate::limits::CONNECTIONS_MAX`].
     pub slot: u8,
@@ -19,6 +20,7 @@ pub struct Connection {
 
 /// Whom to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Peer<'a> {
     /// A TCP address.
     Tcp(SocketAddr),
@@ -28,6 +30,7 @@ pub enum Peer<'a> {
 
 /// A text of the host that the daemon reads for the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HostFile {
     /// `meminfo` below `WATCHDOG_PROC`.
     MemInfo,
@@ -53,6 +56,7 @@ pub enum HostFile {
 
 /// What a path's file system says, from `statvfs(3)` and `stat(2)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FileSystem {
     /// The device number, the same for two paths in one file system.
     pub device: u64,
@@ -68,6 +72,7 @@ pub struct FileSystem {
 
 /// Why a file or a path could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FileFault {
     /// There is no such file.
     NotFound,
@@ -92,6 +97,7 @@ impl fmt::Display for FileFault {
 
 /// Why a TLS handshake failed or a session broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TlsFault {
     /// The certificate is signed by nobody we trust (self-signed, or a root missing from `WATCHDOG_CA_FILE`).
     UnknownIssuer,
@@ -136,6 +142,7 @@ impl fmt::Display for TlsFault {
 
 /// Why a connection could not be opened or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Closed {
     /// The peer closed it in good order (with TLS: with `close_notify`).
     ByPeer,
@@ -187,6 +194,7 @@ impl fmt::Display for Closed {
 
 /// One thing that happened, told to [`crate::watchdog::Watchdog::handle`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Input<'a> {
     /// Nothing but time passed.
     Time,
@@ -214,6 +222,7 @@ pub enum Input<'a> {
 
 /// One wish of the machine, taken from [`crate::watchdog::Watchdog::poll`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Output<'a> {
     /// Open a connection: answered by [`Input::Connected`] or [`Input::Closed`]. `tls` is the server's name.
     Open(Connection, Peer<'a>, Option<&'a str>),
@@ -244,6 +253,7 @@ pub enum Output<'a> {
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
     /// Something is broken.
     Error,

@@ -5,6 +5,7 @@
 
 /// A mistake that the machine could have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Planted {
     /// A signal fires one active look early, where it needs more than one.
@@ -31,6 +32,16 @@ pub enum Planted {
     OomGuessed,
     /// A chunk's size line without a digit is taken for the end of the body.
     SizeWithoutDigit,
+    /// An alert's end in a request that was not accepted is taken for told.
+    AlertEndLost,
+    /// What an Alertmanager knows to be firing is not sent again.
+    RefreshForgotten,
+    /// An alert in a request whose answer was lost is taken for one that never arrived.
+    DoubtForgotten,
+    /// A tunnel is spoken through in plain where it should be TLS.
+    PlainInTunnel,
+    /// A look at a name does not see that a wait is over.
+    WaitNotEnded,
 }
 
 /// Tells whether this mistake is planted: never, without the feature.

@@ -5,6 +5,7 @@
 
 /// The generator's state.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Random(u64);
 
 impl Random {

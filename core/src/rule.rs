@@ -19,6 +19,7 @@ pub const PATH_SEGMENTS_MAX: usize = 8;
 
 /// A rule over the envelope, compiled.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rule {
     /// `<NAME>` in lower case: the kind of its signals.
     pub name: Name,
@@ -36,6 +37,7 @@ pub struct Rule {
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Segment {
     /// The value of this key of an object.
     Key(Name),
@@ -45,6 +47,7 @@ pub enum Segment {
 
 /// How to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Op {
     /// `>`
     Above,
@@ -77,6 +80,7 @@ impl Op {
 
 /// The value of a rule.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Literal {
     /// A finite number.
     Number(f64),
@@ -90,6 +94,7 @@ pub enum Literal {
 
 /// When a rule that holds fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Raise {
     /// After so many ticks in a row, 1 to 1000.
     Ticks(u16),
@@ -99,6 +104,7 @@ pub enum Raise {
 
 /// A value of the envelope that a rule can be held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Scalar<'a> {
     /// A number.
     Number(f64),
@@ -188,6 +194,7 @@ const fn observation(holds: bool) -> Observation {
 
 /// Where a rule leaves the grammar, the operator's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RuleFault {
     /// The character at which it happens, counted from 1.
     pub column: usize,
@@ -197,6 +204,7 @@ pub struct RuleFault {
 
 /// What a rule should hold at a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Expected {
     /// A key of 1 to 64 bytes.
     Key,

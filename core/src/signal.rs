@@ -8,6 +8,7 @@ use crate::text::Subject;
 ///
 /// The order is that of badness: of two looks at one subject in one document, the greater one counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Observation {
     /// Nothing is wrong.
     Clear,
@@ -20,6 +21,7 @@ pub enum Observation {
 
 /// How bad a firing signal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Severity {
     /// Someone gets up for it: 🔴, `level=error`.
     Critical,
@@ -40,6 +42,7 @@ impl Severity {
 
 /// Where a signal's observations come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Source {
     /// The orchestrator's envelope.
     Orchestrator,
@@ -98,6 +101,15 @@ macro_rules! kinds {
                 match self {
                     $(Self::$kind => $name,)+
                     Self::Rule(_) => "rule",
+                }
+            }
+
+            /// Tells the kind's name by its number in the program's own strings.
+            #[cfg(feature = "defmt")]
+            fn interned(self) -> defmt::Str {
+                match self {
+                    $(Self::$kind => defmt::intern!($name),)+
+                    Self::Rule(_) => defmt::intern!("rule"),
                 }
             }
 
@@ -251,6 +263,26 @@ impl fmt::Display for SignalId {
             Ok(())
         } else {
             write!(f, ":{}", self.subject)
+        }
+    }
+}
+
+/// The name, as [`Kind::name`] tells it.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Kind {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=istr}", self.interned());
+    }
+}
+
+/// As `Display` has it.
+#[cfg(feature = "defmt")]
+impl defmt::Format for SignalId {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        if self.subject.is_none() {
+            defmt::write!(f, "{}", self.kind);
+        } else {
+            defmt::write!(f, "{}:{}", self.kind, self.subject);
         }
     }
 }

@@ -26,6 +26,7 @@ const MASTERS: [Kind; 2] = [Kind::OrchDown, Kind::DockerDown];
 
 /// What a probe saw of a signal in this tick.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Staged {
     observation: Observation,
     badness: f64,
@@ -35,6 +36,7 @@ struct Staged {
 
 /// How much one active observation weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Strength {
     /// It counts towards K.
     Polled,
@@ -44,6 +46,7 @@ enum Strength {
 
 /// A signal's state as `/status` and `/metrics` name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Shown {
     /// Nothing is wrong.
     Clear,
@@ -59,6 +62,7 @@ pub enum Shown {
 
 /// One signal.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Row {
     id: SignalId,
     /// Known from the configuration: the row stays.
@@ -367,6 +371,7 @@ struct Hold {
 
 /// How many signals there are, and how they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Totals {
     /// Firing, told or not, flapping ones that fire included.
     pub active: u32,

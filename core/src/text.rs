@@ -52,6 +52,7 @@ pub(crate) fn before(text: &str, end: u8) -> &str {
 ///
 /// It names, it does not protect: two subjects that collide share one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hash(u32);
 
 impl Hash {
@@ -142,10 +143,18 @@ impl fmt::Display for Subject {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Subject {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=str}", self.as_str());
+    }
+}
+
 /// Writes into a fixed text: cleans each character, and cuts at the bound with `…`.
 ///
 /// Writing never fails; what does not fit is dropped.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cut<'a, const N: usize> {
     text: &'a mut heapless::String<N>,
     full: bool,

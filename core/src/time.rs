@@ -8,6 +8,7 @@ use core::fmt;
 
 /// A point in monotonic time: milliseconds since some start that never changes in one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -41,6 +42,7 @@ impl Instant {
 
 /// A span of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Millis(u64);
 
 impl Millis {
@@ -124,6 +126,7 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// A point in civil time: seconds since 1970-01-01T00:00:00Z and nanoseconds within the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Utc {
     seconds: i64,
     nanos: u32,

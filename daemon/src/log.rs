@@ -1,64 +1,45 @@
-//! The log: logfmt lines on standard output, through a fixed ring that never makes the loop wait.
+//! The log: logfmt lines on standard output and, with the feature `defmt`, the same as frames on standard error.
 //!
-//! Standard output may be a pipe whose reader hangs just when there is much to say, so lines are laid into a ring and
-//! written when the pipe can take them. What does not fit, or meets a pipe that is closed or fails, is dropped in whole
-//! lines and counted, and the count is told once lines get through again. It must never block, allocate after its
-//! start, or end the program. Limits: [`RING_BYTES`]. Tests: beside the code, and `daemon/tests/program/stdout.rs` with the real
-//! program before a pipe that nobody reads and one that is closed.
-
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+//! Lines are laid into a [`Ring`], so that nothing here waits, allocates after its start or ends the program, whatever
+//! standard output does. Tests: beside the code, and `daemon/tests/program/stdout.rs` with the real program before a pipe
+//! that nobody reads and one that is closed.
 
 use watchdog_core::logfmt::Line;
 use watchdog_core::net::Level;
-use watchdog_core::time::{Instant, Millis, Utc};
+use watchdog_core::time::{Instant, Utc};
 
-/// Bytes that wait for standard output at most. 16 KiB: a start with every variable faulty fits, and it is a quarter of
-/// what the kernel's own pipe holds.
-pub const RING_BYTES: usize = 16 * 1024;
-/// First wait before a pipe that took nothing is tried again; doubled up to [`RETRY_MAX`].
-const RETRY_FIRST: Millis = Millis::from_millis(20);
-/// Longest wait before a pipe is tried again: once a second costs nothing, and a reader that is back has its lines soon.
-const RETRY_MAX: Millis = Millis::from_secs(1);
+#[cfg(feature = "defmt")]
+use crate::frames;
+use crate::ring::{Account, Ring, Sink};
 
-/// Takes bytes, or says `WouldBlock`: standard output in the daemon, a script in tests.
-pub type Sink = fn(&[u8]) -> io::Result<usize>;
-
-/// The ring before standard output.
+/// The log's lines, and the ring in front of what takes them.
 #[derive(Debug)]
 pub struct Log {
     level: Level,
-    sink: Sink,
-    ring: VecDeque<u8>,
-    /// Lines dropped since the last account of them was laid into the ring.
-    dropped: u64,
-    /// The account in the ring, until standard output has taken it: how many lines it tells of, and how many bytes
-    /// of the ring reach to its end.
-    account: Option<(u64, usize)>,
-    /// Whether the last byte that got through was inside a line.
-    inside_line: bool,
-    retry_at: Instant,
-    retry_gap: Millis,
-    /// When it was last written.
-    flushed_at: Instant,
+    lines: Ring,
+    /// The same as frames, if somebody takes them.
+    #[cfg(feature = "defmt")]
+    frames: Option<Ring>,
     wall: Utc,
 }
 
 impl Log {
-    /// Makes an empty ring before `sink` that passes lines of `level` and above.
+    /// Makes an empty log before `sink` that passes lines of `level` and above.
     pub fn new(level: Level, sink: Sink) -> Self {
         Self {
             level,
-            sink,
-            ring: VecDeque::with_capacity(RING_BYTES),
-            dropped: 0,
-            account: None,
-            inside_line: false,
-            retry_at: Instant::ZERO,
-            retry_gap: RETRY_FIRST,
-            flushed_at: Instant::ZERO,
+            lines: Ring::new(sink, b'\n', account),
+            #[cfg(feature = "defmt")]
+            frames: None,
             wall: Utc::default(),
         }
+    }
+
+    /// Gives whatever is logged to `sink` too, as frames.
+    #[cfg(feature = "defmt")]
+    pub fn with_frames(mut self, sink: Sink) -> Self {
+        self.frames = Some(Ring::new(sink, frames::END, frames::account));
+        self
     }
 
     /// Notes the wall clock, for the lines that the daemon itself writes.
@@ -71,21 +52,20 @@ impl Log {
         if level > self.level {
             return;
         }
-        self.settle_account(line.len().saturating_add(1));
-        // A line that came after dropped ones stands behind the account of them or nowhere.
-        if self.dropped == 0 && self.append(line) {
-            return;
-        }
-        // A burst of more than the ring holds is no reason to drop while somebody reads.
-        self.flush(self.flushed_at);
-        if self.dropped > 0 || !self.append(line) {
-            self.dropped = self.dropped.saturating_add(1);
+        self.lines.push(line.as_bytes(), self.wall);
+        #[cfg(feature = "defmt")]
+        {
+            frames::line(level, line);
+            self.push_frames();
         }
     }
 
     /// Lays one line into the ring whatever its level: an event is what all this is for.
     pub fn push_event(&mut self, line: &str) {
-        self.push(Level::Error, line);
+        self.lines.push(line.as_bytes(), self.wall);
+        // The machine itself has made the event's frame.
+        #[cfg(feature = "defmt")]
+        self.push_frames();
     }
 
     /// Begins a line of the daemon's own, to be handed to [`Log::push`].
@@ -93,106 +73,55 @@ impl Log {
         Line::new(self.wall, level)
     }
 
-    /// Writes what standard output takes now.
+    /// Writes what is taken now.
     pub fn flush(&mut self, now: Instant) {
-        self.flushed_at = now;
-        if now < self.retry_at {
-            return;
-        }
-        loop {
-            self.settle_account(0);
-            let (front, _) = self.ring.as_slices();
-            if front.is_empty() {
-                return;
-            }
-            match (self.sink)(front) {
-                Ok(0) => return self.wait(now),
-                Ok(written) => self.written(written),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                    return self.wait(now);
-                }
-                Err(_) => return self.fail(now),
-            }
+        self.lines.flush(now, self.wall);
+        #[cfg(feature = "defmt")]
+        if let Some(frames) = &mut self.frames {
+            frames.flush(now, self.wall);
         }
     }
 
-    /// Writes what standard output takes now, whether or not it is time to try again: the last words.
+    /// Writes what is taken now, whether or not it is time to try again: the last words.
     pub fn finish(&mut self, now: Instant) {
-        self.retry_at = Instant::ZERO;
-        self.flush(now);
+        self.lines.finish(now, self.wall);
+        #[cfg(feature = "defmt")]
+        if let Some(frames) = &mut self.frames {
+            frames.finish(now, self.wall);
+        }
     }
 
     /// Tells when [`Log::flush`] has something to do again; none if nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
-        (!self.ring.is_empty() || self.dropped > 0).then_some(self.retry_at)
+        #[cfg(feature = "defmt")]
+        let frames = self.frames.as_ref().and_then(Ring::deadline);
+        #[cfg(not(feature = "defmt"))]
+        let frames = None;
+        [self.lines.deadline(), frames].into_iter().flatten().min()
     }
 
-    fn append(&mut self, line: &str) -> bool {
-        let bytes = line.len().saturating_add(1);
-        if self.ring.len().saturating_add(bytes) > RING_BYTES {
-            return false;
-        }
-        self.ring.extend(line.as_bytes());
-        self.ring.push_back(b'\n');
-        true
-    }
-
-    /// Lays the account of what was dropped into the ring, if it and `bytes` more fit and none is there already.
-    fn settle_account(&mut self, bytes: usize) {
-        if self.dropped == 0 || self.account.is_some() {
+    #[cfg(feature = "defmt")]
+    fn push_frames(&mut self) {
+        let Some(ring) = &mut self.frames else {
             return;
-        }
-        let mut line = self.line(Level::Warn);
-        let line = line
-            .pair("event", "log_dropped")
-            .pair("lines", self.dropped)
-            .as_str();
-        let needed = line.len().saturating_add(1).saturating_add(bytes);
-        if self.ring.len().saturating_add(needed) <= RING_BYTES && self.append(line) {
-            self.account = Some((self.dropped, self.ring.len()));
-            self.dropped = 0;
-        }
+        };
+        let lost = frames::take(|frame| ring.push(frame, self.wall));
+        ring.miss(lost);
     }
+}
 
-    fn written(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.ring.len());
-        if let Some(last) = self.ring.drain(..bytes).next_back() {
-            self.inside_line = last != b'\n';
-        }
-        self.account = self.account.and_then(|(lines, end)| {
-            let end = end.saturating_sub(bytes);
-            (end > 0).then_some((lines, end))
-        });
-        self.retry_gap = RETRY_FIRST;
-    }
-
-    fn wait(&mut self, now: Instant) {
-        self.retry_at = now.after(self.retry_gap);
-        self.retry_gap = self.retry_gap.times(2).min(RETRY_MAX);
-    }
-
-    /// Drops all that waits: a pipe that fails does not tell how much of it would ever be read.
-    fn fail(&mut self, now: Instant) {
-        let ends = self.ring.iter().filter(|byte| **byte == b'\n').count();
-        // Neither the account of earlier drops nor a lone line end is a line that anyone misses.
-        let own = usize::from(self.account.is_some()) + usize::from(self.ring.front() == Some(&b'\n'));
-        let lines = u64::try_from(ends.saturating_sub(own)).unwrap_or(u64::MAX);
-        let told = self.account.take().map_or(0, |(lines, _)| lines);
-        self.dropped = self.dropped.saturating_add(lines).saturating_add(told);
-        self.ring.clear();
-        if self.inside_line {
-            // Whatever gets through next must not be glued to the half line before it.
-            self.ring.push_back(b'\n');
-        }
-        self.retry_gap = RETRY_MAX;
-        self.retry_at = now.after(RETRY_MAX);
-    }
+/// Tells of lines that were dropped.
+fn account(dropped: u64, wall: Utc) -> Account {
+    let mut line = Line::new(wall, Level::Warn);
+    line.pair("event", "log_dropped").pair("lines", dropped);
+    Account::from_slice(line.as_str().as_bytes()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::io::{self, ErrorKind};
 
     #[derive(Clone, Copy)]
     enum Pipe {
@@ -304,7 +233,7 @@ mod tests {
         log.push(Level::Info, "half a line");
         log.flush(at(0));
         becomes(Pipe::Takes(4096));
-        log.sink = sink;
+        log.lines.sink = sink;
         log.flush(at(10));
         let text = read();
         assert!(

@@ -6,9 +6,12 @@
 mod command;
 mod connection;
 mod event_loop;
+#[cfg(feature = "defmt")]
+mod frames;
 mod host_files;
 mod log;
 mod resolver;
+mod ring;
 mod settings;
 mod sys;
 mod tls;

@@ -73,12 +73,49 @@ pub fn seed() -> io::Result<u64> {
 /// `WouldBlock` if it takes none now; `Interrupted` likewise; `BrokenPipe` if nobody reads any more; anything else that the system says.
 pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
-    let bytes_max = if *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal()) {
-        TERMINAL_BYTES
-    } else {
-        PIPE_BYTES
-    };
-    write_ready(libc::STDOUT_FILENO, bytes.get(..bytes_max).unwrap_or(bytes))
+    let is_terminal = IS_TERMINAL.get_or_init(|| io::stdout().is_terminal());
+    write_ready(libc::STDOUT_FILENO, surely_taken(bytes, *is_terminal))
+}
+
+/// Writes to standard error as [`write_stdout`] writes to standard output: frames, for a file or a pipe.
+///
+/// # Errors
+/// As there.
+#[cfg(feature = "defmt")]
+pub fn write_stderr(bytes: &[u8]) -> io::Result<usize> {
+    static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
+    let is_terminal = IS_TERMINAL.get_or_init(|| io::stderr().is_terminal());
+    write_ready(libc::STDERR_FILENO, surely_taken(bytes, *is_terminal))
+}
+
+/// Tells the first of `bytes`, as many as are taken without waiting if poll(2) says that any are.
+fn surely_taken(bytes: &[u8], is_terminal: bool) -> &[u8] {
+    let bytes_max = if is_terminal { TERMINAL_BYTES } else { PIPE_BYTES };
+    bytes.get(..bytes_max).unwrap_or(bytes)
+}
+
+/// Where defmt's macros end: every thread composes frames of its own, see `frames.rs`.
+#[cfg(feature = "defmt")]
+#[defmt::global_logger]
+struct FrameLogger;
+
+// SAFETY: a frame that one thread begins is added to and ended by that thread, in memory of its own, so none needs to be kept
+// out in between, and every byte of a frame is taken through the encoder.
+#[cfg(feature = "defmt")]
+unsafe impl defmt::Logger for FrameLogger {
+    fn acquire() {
+        crate::frames::begin();
+    }
+
+    unsafe fn flush() {}
+
+    unsafe fn release() {
+        crate::frames::end();
+    }
+
+    unsafe fn write(bytes: &[u8]) {
+        crate::frames::add(bytes);
+    }
 }
 
 fn write_ready(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {

@@ -14,6 +14,7 @@ use crate::config::{Config, Url};
 use crate::delivery::Alert;
 use crate::exchange::Failure;
 use crate::json::writer::Escaped;
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::table::{Row, Table};
 use crate::text::{self, Cut, Detail};
@@ -36,6 +37,7 @@ type Body = String<BODY_BYTES_MAX>;
 
 /// One Alertmanager.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Alertmanager {
     status: u16,
     /// Something is to be sent from `not_before` on.
@@ -76,7 +78,11 @@ impl Alertmanager {
 
     /// The table was looked at: what is to be sent from now on. A change is sent at once, but never into a back-off.
     pub fn look(&mut self, news: News, now: Instant) {
-        self.due = news != News::Nothing;
+        self.due = match news {
+            News::Nothing => false,
+            News::Same => !is_planted(Planted::RefreshForgotten),
+            News::Changed => true,
+        };
         if news == News::Changed && self.in_a_row == 0 {
             self.not_before = self.not_before.min(now);
         }
@@ -187,6 +193,7 @@ impl Default for Alertmanager {
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict {
     /// The request was accepted.
     Accepted,
@@ -198,6 +205,7 @@ pub enum Verdict {
 
 /// What there is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum News {
     /// Nothing.
     Nothing,
@@ -274,6 +282,7 @@ fn emit(place: usize, body: &str, config: &Config, out: &mut impl Write) -> fmt:
 
 /// The monotonic time, and the civil time then.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clock {
     /// Monotonic.
     pub now: Instant,

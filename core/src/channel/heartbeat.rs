@@ -14,6 +14,7 @@ use crate::wire::http::{Authority, Get};
 
 /// What the heartbeat says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Beat {
     /// A tick was completed.
     Alive,
@@ -23,6 +24,7 @@ pub enum Beat {
 
 /// What the end of one exchange tells that the one before did not.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum News {
     /// Nothing.
     None,
@@ -34,6 +36,7 @@ pub enum News {
 
 /// The channel.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Heartbeat {
     /// The first tick after which the next one may go out.
     next_tick: u64,

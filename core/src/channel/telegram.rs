@@ -46,6 +46,7 @@ const MESSAGE_BYTES_MIN: usize = 3 * 1024;
 
 /// The message under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Errand {
     /// None.
@@ -62,6 +63,7 @@ pub enum Errand {
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict {
     /// The message was accepted.
     Accepted,
@@ -493,6 +495,7 @@ impl Telegram {
 
 /// What to do about a fault, as half a sentence.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Advice<'a>(&'a Telegram);
 
 impl fmt::Display for Advice<'_> {
@@ -512,6 +515,7 @@ impl Default for Telegram {
 
 /// How soon a message should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Urgency {
     /// With the next digest.
     Line,
@@ -521,6 +525,7 @@ pub enum Urgency {
 
 /// Whether a message makes a sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Noise {
     /// It does.
     Loud,

@@ -25,6 +25,7 @@ const LATENCY: Bounds = Bounds {
 
 /// What can be said about a dependency behind its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Key {
     /// `status=200` or `status=200-399`.
     Status,
@@ -72,6 +73,7 @@ impl Key {
 
 /// Why a text is no dependency. The operator's fault, each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DependencyFault<'a> {
     /// The URL is faulty.
     Url(UrlFault),

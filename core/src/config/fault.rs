@@ -20,6 +20,7 @@ const VALUE_CHARS_MAX: usize = 48;
 
 /// What a line about the configuration amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FaultKind {
     /// A value does not serve: an error, and `watchdog config` exits 1.
     Fault,
@@ -168,6 +169,13 @@ impl fmt::Display for Fault<'_> {
 impl fmt::Debug for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Fault<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
     }
 }
 

@@ -44,6 +44,7 @@ use crate::time::Millis;
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Origin {
     /// The environment.
     Env,
@@ -86,8 +87,16 @@ impl fmt::Debug for Pair<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Pair<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=str} from {=str}", self.name, self.origin.as_str());
+    }
+}
+
 /// What defaults depend on and only the running program knows.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Facts<'a> {
     /// The host's name.
     pub host_name: &'a str,
@@ -125,10 +134,18 @@ impl<const N: usize> fmt::Debug for Secret<N> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<const N: usize> defmt::Format for Secret<N> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "***");
+    }
+}
+
 /// How a URL is spoken to.
 ///
 /// Counted from 1, so that no URL at all is all zero bits: see [`Config::EMPTY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Scheme {
     /// `http://`
     Http = 1,
@@ -144,6 +161,7 @@ pub enum Scheme {
 
 /// A URL of the configuration, taken apart.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Url {
     /// How to speak.
     pub scheme: Scheme,
@@ -167,10 +185,12 @@ impl Url {
 
 /// A percentage, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Percent(pub f32);
 
 /// The orchestrator: where its metrics are, and the limits on what they say.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Orchestrator {
     /// `WATCHDOG_ORCH_URL`; none = off.
     pub url: Option<Url>,
@@ -196,6 +216,7 @@ pub struct Orchestrator {
 
 /// Where the engine listens. Counted from 1, see [`Config::EMPTY`].
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum EngineAddress {
     /// The path of a unix socket.
@@ -206,6 +227,7 @@ pub enum EngineAddress {
 
 /// An address and a port. Counted from 1, see [`Config::EMPTY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Endpoint {
     /// IPv4.
@@ -240,6 +262,7 @@ impl fmt::Display for Endpoint {
 
 /// The Docker Engine and what is expected of it.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Docker {
     /// `WATCHDOG_DOCKER_HOST`; none = off.
     pub host: Option<EngineAddress>,
@@ -251,6 +274,7 @@ pub struct Docker {
 
 /// A mount point to look at: the path to ask, and the path to show.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DiskPath {
     /// What people see.
     pub shown: Name,
@@ -260,6 +284,7 @@ pub struct DiskPath {
 
 /// The host's limits.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Host {
     /// `WATCHDOG_PROC`
     pub proc: String<FILE_PATH_BYTES_MAX>,
@@ -287,6 +312,7 @@ pub struct Host {
 
 /// A dependency: `WATCHDOG_DEP_<NAME>`.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dependency {
     /// `<NAME>` in lower case.
     pub name: Name,
@@ -306,6 +332,7 @@ pub struct Dependency {
 
 /// Telegram, complete: token and chat are both there.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Telegram {
     /// `WATCHDOG_TELEGRAM_TOKEN`
     pub token: Secret<128>,
@@ -321,6 +348,7 @@ pub struct Telegram {
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// `WATCHDOG_ENABLED`
     pub enabled: bool,

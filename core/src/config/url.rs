@@ -23,6 +23,7 @@ const LABEL_BYTES_MAX: usize = 63;
 
 /// Why a text is no URL that we take. The operator's fault, each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum UrlFault {
     /// There is no `://`, or a scheme that this variable does not take.
     Scheme,

@@ -115,6 +115,7 @@ impl Variable {
 
 /// How much of a value no output may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Masking {
     /// Nothing: it may be shown.
     Nothing,

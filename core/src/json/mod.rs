@@ -19,6 +19,7 @@ use crate::text::{Hash, Subject};
 
 /// One step through a document.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
     /// `{`
     ObjectStart,
@@ -44,6 +45,7 @@ pub enum Event<'a> {
 
 /// A string or key, escapes decoded: its first bytes, and length and hash of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Text<'a> {
     kept: &'a str,
     bytes: u64,

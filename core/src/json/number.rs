@@ -12,6 +12,7 @@ use crate::text::{Hash, Subject};
 
 /// A number, exact but for digits that no double can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Number<'a> {
     /// Significant digits, without leading zeros; none for zero.
     digits: &'a str,

@@ -12,6 +12,7 @@ pub const PATTERNS_MAX: usize = 64;
 
 /// One step down into a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Segment<'p> {
     /// The value of this key of an object.
     Key(&'p str),
@@ -21,6 +22,7 @@ pub enum Segment<'p> {
 
 /// A set of patterns, by their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Patterns(u64);
 
 impl Patterns {
@@ -78,6 +80,7 @@ impl Iterator for Patterns {
 
 /// What one event means to the patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Step {
     /// Patterns whose value this event is, or begins, or ends.
     pub matched: Patterns,

@@ -16,6 +16,7 @@ use crate::text::Hash;
 
 /// Why bytes are no JSON document. Who wrote the document is at fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
     /// A byte that the grammar does not allow where it stands.
     #[default]

@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 ///
 /// U+2028 and U+2029 are escaped too, so that a document can stand in a script.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {

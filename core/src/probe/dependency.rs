@@ -72,6 +72,7 @@ impl Search {
 
 /// Whether the rest of a body is worth reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Appetite {
     /// More may change the verdict.
     More,

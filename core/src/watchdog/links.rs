@@ -31,6 +31,7 @@ const DEPENDENCIES: u8 = 16;
 
 /// Who has a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Owner {
     /// The orchestrator's metrics.
     Orchestrator,

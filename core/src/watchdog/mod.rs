@@ -49,6 +49,7 @@ use telling::Telling;
 
 /// What the machine is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Mode {
     /// The daemon: tick after tick, and tell people.

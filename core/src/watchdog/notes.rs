@@ -22,6 +22,7 @@ type FaultLine = heapless::String<336>;
 
 /// How a source fares, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SourceState<'a> {
     /// It is switched off.
     Off,
@@ -53,6 +54,7 @@ impl SourceState<'_> {
 
 /// How a source fared in its last tick.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fared {
     read: bool,
     answers: bool,

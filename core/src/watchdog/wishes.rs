@@ -96,7 +96,9 @@ impl<'c> Watchdog<'c> {
                 break;
             };
             if let Some(event) = row.take_event() {
-                self.line = Some(logfmt::event(row, event, config, wall).1);
+                #[cfg(feature = "defmt")]
+                crate::frames::event(row, event, config);
+                self.line = Some(logfmt::event(row, event, config, wall));
                 return Some(Wish::Event);
             }
         }
@@ -111,6 +113,8 @@ impl<'c> Watchdog<'c> {
         let mut line = Line::new(self.wall(now), Level::Info);
         let text = self.take_stdout_line()?;
         line.pair("event", "message").pair("text", text);
+        #[cfg(feature = "defmt")]
+        crate::frames::message(text);
         self.line = Some(line);
         Some(Wish::Event)
     }

@@ -18,6 +18,7 @@ use crate::net::Closed;
 
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Way {
     /// By CONNECT.
@@ -42,6 +43,7 @@ impl Way {
 
 /// Why there is no tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
     /// The proxy's name has no address.
     Unresolved(dns::Fault),
@@ -99,6 +101,7 @@ fn fmt_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
 
 /// Where a tunnel stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// The answer is not whole yet.
     NeedMore,

@@ -7,7 +7,7 @@ use watchdog_core::status;
 use watchdog_core::time::Millis;
 use watchdog_core::watchdog::Mode;
 
-use super::{Format, Text, refuse_disabled, start, stderr_sink};
+use super::{Format, Text, refuse_disabled, start, stderr_log};
 use crate::event_loop::{Clock, Ended};
 use crate::settings;
 
@@ -22,7 +22,7 @@ pub fn check(format: Format) -> ExitCode {
         return refuse_disabled(EXIT_NOTHING);
     }
     let clock = Clock::start();
-    let mut started = match start(clock, Mode::Check, stderr_sink) {
+    let mut started = match start(clock, Mode::Check, stderr_log) {
         Ok(started) => started,
         Err(_) => return ExitCode::from(EXIT_NOTHING),
     };

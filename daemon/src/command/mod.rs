@@ -20,7 +20,7 @@ use watchdog_core::time::Instant;
 use watchdog_core::watchdog::{Mode, Watchdog};
 
 use crate::event_loop::{Clock, Ended, EventLoop};
-use crate::log::{Log, Sink};
+use crate::log::Log;
 use crate::settings::{self, Settings};
 use crate::sys;
 use crate::tls::Tls;
@@ -164,7 +164,7 @@ impl Started {
 /// # Errors
 ///
 /// The exit status if the system gives not even what every loop needs; the reason is on stderr.
-fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
+fn start(clock: Clock, mode: Mode, log: fn(Level) -> Log) -> Result<Started, ExitCode> {
     // Read from now on, never written again; it stays locked as long as the program runs.
     let config = Box::leak(Box::new(own(&CONFIG)));
     let mut faults = Vec::new();
@@ -181,7 +181,7 @@ fn start(clock: Clock, mode: Mode, sink: Sink) -> Result<Started, ExitCode> {
             "WATCHDOG_CONTAINERS: no engine to ask, WATCHDOG_DOCKER_HOST is off: they are not watched";
         faults.push((Level::Warn, fault.to_owned()));
     }
-    let mut event_loop = event_loop(clock, config.log, sink)?;
+    let mut event_loop = event_loop(clock, log(config.log))?;
     let mut watchdog = own(&WATCHDOG);
     for (level, fault) in &faults {
         let log = event_loop.log();
@@ -221,8 +221,7 @@ const fn level_of(kind: FaultKind) -> Level {
 /// # Errors
 ///
 /// The exit status, as for [`start`].
-fn event_loop(clock: Clock, level: Level, sink: Sink) -> Result<EventLoop, ExitCode> {
-    let mut log = Log::new(level, sink);
+fn event_loop(clock: Clock, mut log: Log) -> Result<EventLoop, ExitCode> {
     log.set_wall(Clock::wall());
     EventLoop::new(clock, log).map_err(|error| {
         let _ = writeln!(io::stderr(), "watchdog: cannot start: {error}");
@@ -236,7 +235,7 @@ fn refuse_disabled(status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Takes log lines to stderr, for commands whose answer is on standard output.
-fn stderr_sink(bytes: &[u8]) -> io::Result<usize> {
-    io::stderr().write(bytes)
+/// Log lines on stderr, for commands whose answer is on standard output.
+fn stderr_log(level: Level) -> Log {
+    Log::new(level, |bytes| io::stderr().write(bytes))
 }

@@ -7,7 +7,7 @@ use watchdog_core::status;
 use watchdog_core::time::Millis;
 use watchdog_core::watchdog::Mode;
 
-use super::{refuse_disabled, start, stderr_sink};
+use super::{refuse_disabled, start, stderr_log};
 use crate::event_loop::{Clock, Ended};
 use crate::settings;
 
@@ -22,7 +22,7 @@ pub fn notify_test() -> ExitCode {
         return refuse_disabled(EXIT_UNDELIVERED);
     }
     let clock = Clock::start();
-    let mut started = match start(clock, Mode::NotifyTest, stderr_sink) {
+    let mut started = match start(clock, Mode::NotifyTest, stderr_log) {
         Ok(started) => started,
         Err(_) => return ExitCode::from(EXIT_UNDELIVERED),
     };

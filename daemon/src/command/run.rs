@@ -9,6 +9,7 @@ use watchdog_core::watchdog::Mode;
 
 use super::{event_loop, start};
 use crate::event_loop::Clock;
+use crate::log::Log;
 use crate::{settings, sys};
 
 /// Runs until it is told to stop.
@@ -17,7 +18,7 @@ pub fn run() -> ExitCode {
     if !settings::is_enabled() {
         return idle(clock);
     }
-    match start(clock, Mode::Run, sys::write_stdout) {
+    match start(clock, Mode::Run, own_log) {
         Ok(mut started) => {
             let _ = started.run(None);
             // An end that is not logged looks like a crash.
@@ -32,9 +33,17 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Lines on standard output; in a build for frames, these on standard error.
+fn own_log(level: Level) -> Log {
+    let log = Log::new(level, sys::write_stdout);
+    #[cfg(feature = "defmt")]
+    let log = log.with_frames(sys::write_stderr);
+    log
+}
+
 /// The kill switch: nothing is opened, read or sent, and the process stays where an orchestrator expects it.
 fn idle(clock: Clock) -> ExitCode {
-    match event_loop(clock, Level::Info, sys::write_stdout) {
+    match event_loop(clock, own_log(Level::Info)) {
         Ok(mut event_loop) => {
             let log = event_loop.log();
             let mut line = log.line(Level::Info);

@@ -4,18 +4,26 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 11] = [
+const MISTAKES: [(Planted, &[&str]); 16] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
     (Planted::RetryAfterIgnored, &["before retry_after"]),
     (Planted::SlotLeaked, &["rows are left of"]),
-    (Planted::WallClockForDurations, &["RESOLVED", "was active", "was down"]),
+    (
+        Planted::WallClockForDurations,
+        &["RESOLVED", "was active", "was down"],
+    ),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
     (Planted::ChildrenNotHeld, &["event ", "while its engine held it"]),
     (Planted::DeathForgotten, &["container_down"]),
     (Planted::SinceForgotten, &["events were asked for since"]),
     (Planted::OomGuessed, &["container_oom"]),
+    (Planted::AlertEndLost, &["a whole round", "not be told the end"]),
+    (Planted::RefreshForgotten, &["has not been told again"]),
+    (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),
+    (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
+    (Planted::WaitNotEnded, &["event \"firing"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

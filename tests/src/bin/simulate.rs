@@ -63,6 +63,10 @@ fn live(seed: u64, hours: u64, totals: &Mutex<Totals>) {
     let options = Options::draw(seed, hours);
     let result = catch_unwind(AssertUnwindSafe(|| world::run(&options)))
         .unwrap_or_else(|_| Err(format!("seed {seed}: it panicked, see above")));
+    if let Err(why) = &result {
+        // At once, for whoever waits; on stdout all stand at the end, in order.
+        eprintln!("{why}");
+    }
     let failure = result.as_ref().err().map(|why| tell(&options, why));
     let mut totals = totals.lock().expect("no worker panics");
     match result {

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::options::Options;
 use super::weather::Fault;
 
-/// A connection and an answer in fair weather: both directions' delays, and up to four pieces.
-const ROUND_TRIP_MS: u64 = 1_000;
+/// A connection and an answer in fair weather: names, a proxy and TLS, both directions' delays, and up to four pieces.
+const ROUND_TRIP_MS: u64 = 2_000;
 /// The machine's patience with one call that the weather swallowed before it turned.
 const CALL_MS: u64 = 15_000;
 /// The longest back-off, a minute and up to a quarter more.
@@ -38,6 +39,8 @@ pub struct Channel {
     sending_since: Option<u64>,
     /// The last message left lines for the next.
     is_over: bool,
+    /// A proxy stands in the way, and its refusals are somebody's to mend too.
+    is_proxied: bool,
 }
 
 /// How late the latest line was.
@@ -63,6 +66,14 @@ impl Lateness {
 }
 
 impl Channel {
+    /// Nothing was told yet.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            is_proxied: options.proxy.is_some(),
+            ..Self::default()
+        }
+    }
+
     /// A call begins.
     pub const fn begins(&mut self, now: u64) {
         self.sending_since = Some(now);
@@ -83,6 +94,7 @@ impl Channel {
         let asked = match self.fault {
             Some(Fault::Flood(Some(seconds))) => (1000 * seconds).min(FLOOD_MS) + FLOOD_MARGIN_MS,
             Some(Fault::Bad(_) | Fault::Unauthorized | Fault::Forbidden) => MEND_MS,
+            _ if self.is_proxied => MEND_MS,
             _ => 0,
         };
         self.wait_until = now + asked.max(BACK_OFF_MS);

@@ -340,11 +340,7 @@ impl Engine {
                 place,
                 id,
                 state: State::Running,
-                health: if checked {
-                    Health::Healthy
-                } else {
-                    Health::None
-                },
+                health: if checked { Health::Healthy } else { Health::None },
                 code: 0,
                 cause: Cause::Itself,
                 oom_killed: false,

@@ -3,19 +3,25 @@
 //! One thread, one seed, virtual time. The seed draws the configuration and which faults exist; two phases follow: faults,
 //! with every invariant held at every step, then none, after which all must be settled and told. The world knows what
 //! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
-//! Limits: no TLS, no agents, no Alertmanager.
+//! Limits: TLS as no more than a handshake that ends well or not, no agents.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
+mod alert;
+mod alerting;
+mod alertmanager;
 mod channel;
 mod containers;
 mod dice;
 mod engine;
 mod living;
+mod names;
 mod options;
 mod oracle;
 mod peers;
+mod proxy;
 mod request;
 mod signals;
+mod ways;
 mod weather;
 
 use std::collections::BTreeMap;
@@ -25,13 +31,16 @@ use watchdog_core::net::{Closed, Connection, FileFault, FileSystem, HostFile, In
 use watchdog_core::time::{Instant, Utc};
 use watchdog_core::watchdog::{Mode, Watchdog};
 
+use alerting::Alerting;
 use channel::Channel;
 pub use channel::Lateness;
 use dice::Dice;
+use names::Names;
 pub use options::Options;
-use options::{SECRET, TOKEN};
+use options::{SECRETS, TOKEN};
 use oracle::{Oracle, Seen};
 use peers::{Answer, Meaning};
+use proxy::Proxy;
 use signals::Look;
 use weather::{Fault, Weather};
 
@@ -68,6 +77,7 @@ enum Event {
 /// The wishes of the machine, copied out of it.
 enum Wish {
     Open(Connection, u16),
+    Secure(Connection, String),
     Write(Connection, Vec<u8>),
     Close(Connection),
     Query(std::net::SocketAddr, Vec<u8>),
@@ -93,6 +103,9 @@ struct World<'c> {
     open: BTreeMap<u8, (Connection, u16)>,
     first_open: BTreeMap<u8, u64>,
     weather: Vec<Weather>,
+    alerting: Alerting,
+    proxy: Option<Proxy>,
+    names: Names,
     things: peers::Things,
     living: Option<living::Living>,
     channel: Channel,
@@ -238,9 +251,15 @@ impl<'c> World<'c> {
             open: BTreeMap::new(),
             first_open: BTreeMap::new(),
             weather: weather.collect(),
+            alerting: Alerting::new(options),
+            proxy: options
+                .proxy
+                .as_ref()
+                .map(|drawn| Proxy::new(drawn, options.seed)),
+            names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             living: living::Living::of(options, 1_000),
-            channel: Channel::default(),
+            channel: Channel::new(options),
             ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),
@@ -272,6 +291,11 @@ impl<'c> World<'c> {
         let now = self.now;
         self.options.pauses = false;
         self.weather.iter_mut().for_each(|weather| weather.heal(now));
+        self.alerting.heal(now);
+        self.names.weather.heal(now);
+        if let Some(proxy) = &mut self.proxy {
+            proxy.weather.heal(now);
+        }
         self.things.heal();
         if let Some(living) = &mut self.living {
             living.engine.heal();
@@ -284,6 +308,9 @@ impl<'c> World<'c> {
                 "{id} has not settled after {} s of fair weather",
                 calm / 1000
             ));
+        }
+        if let Some(id) = self.alerting.unsettled(self.wall_now()) {
+            return Err(format!("an Alertmanager still believes in {id}"));
         }
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
@@ -320,6 +347,7 @@ impl<'c> World<'c> {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
+                // A process that stood still may have woken later.
                 self.now = self.now.max(end);
                 return Ok(());
             }
@@ -372,6 +400,7 @@ impl<'c> World<'c> {
             Event::WallStep => {
                 let step = self.wall_dice.between(1, 7_200_000);
                 if self.options.wall_steps {
+                    self.alerting.clock_is_set(self.now, self.wall_now());
                     let step = i64::try_from(step).unwrap_or(0);
                     self.wall_ms += if self.wall_dice.chance(50) { step } else { -step };
                 }
@@ -385,6 +414,7 @@ impl<'c> World<'c> {
                     if let Some(living) = &mut self.living {
                         (living.judge.gap_at, living.judge.inspect_gap_at) = (self.now, self.now);
                     }
+                    self.alerting.excuse(self.now);
                 }
                 let next = self.pause_dice.between(600_000, 7_200_000);
                 self.plan(next, Event::Pause);
@@ -484,11 +514,13 @@ impl<'c> World<'c> {
             if self.ticks == u64::from(self.options.raise_ticks) {
                 self.channel.ready_at = self.now;
             }
-            if let Some(fair) = self.weather[2].fair_since(self.now)
+            if let Some(fair) = self.telegram_fair_since()
                 && let Some(id) = self.oracle.overdue(&self.channel, fair, self.now)
             {
                 return Err(format!("{id} was not told in time"));
             }
+            let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
+            self.alerting.tick(self.now, wall, names_fair)?;
         }
         // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
         let since = self.ticked_at.max(self.channel.resumed_at);
@@ -509,11 +541,12 @@ impl<'c> World<'c> {
         if let (Some(living), true) = (&mut self.living, ticked) {
             living.judge.verdict(|id| self.oracle.is_firing(id))?;
         }
+        self.judge_alerts(wishes)?;
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
             let accepted = std::mem::take(&mut self.answered_ok);
-            if let (true, Some(fair)) = (accepted, self.weather[2].fair_since(self.now)) {
+            if let (true, Some(fair)) = (accepted, self.telegram_fair_since()) {
                 self.oracle.note_lateness(&self.channel, fair, self.now);
             }
             self.channel.ended(accepted, self.overflow, self.now);
@@ -540,14 +573,16 @@ impl<'c> World<'c> {
                 }
                 Ok(())
             }
-            Wish::Open(connection, port) => {
-                self.connect(connection, port);
-                Ok(())
-            }
+            Wish::Open(connection, port) => self.connect(connection, port),
+            Wish::Secure(connection, name) => self.secure(connection, &name),
             Wish::Write(connection, bytes) => self.written(connection, &bytes),
             Wish::Query(server, bytes) => {
+                Names::read(&bytes)?;
                 let fault = self.weather[4].at(self.now, &mut self.dice);
-                if let Some(answer) = peers::resolve(&bytes, fault)? {
+                if let Some(mut answer) = peers::resolve(&bytes, fault)? {
+                    if fault.is_none() {
+                        answer = self.names.truncated(&bytes).unwrap_or(answer);
+                    }
                     let delay = self.dice.between(1, 60);
                     self.plan(delay, Event::Datagram(server, answer));
                 }
@@ -600,24 +635,25 @@ impl<'c> World<'c> {
         }
     }
 
-    fn connect(&mut self, connection: Connection, port: u16) {
+    fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
-        let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        let (fault, dice) = self.met(connection, port)?;
+        let delay = dice.between(1, 50);
         let is_away = port == 0 && self.engine_is_away(fault.is_some());
         let fault = if is_away { Some(Fault::Refused) } else { fault };
-        if port == 8443 {
+        if matches!(port, 8443 | proxy::PORT) {
             self.channel.fault = fault;
         }
-        let delay = self.dice.between(1, 50);
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
         let event = match fault {
-            Some(Fault::BlackHole) => return,
+            Some(Fault::BlackHole) => return Ok(()),
             Some(Fault::Refused) => Event::Closed(connection, Closed::Refused, None),
             Some(Fault::Unreachable) => Event::Closed(connection, Closed::Unreachable, None),
             _ => Event::Connected(connection, is_bare.then_some(Meaning::Dependency(true))),
         };
         self.plan(delay, event);
+        Ok(())
     }
 
     fn written(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), String> {
@@ -629,10 +665,15 @@ impl<'c> World<'c> {
         else {
             return Err("bytes for a connection that is not open".to_owned());
         };
+        if let Some(events) = self.answered_beside(connection, port, bytes)? {
+            self.plan_all(events);
+            return Ok(());
+        }
+        let port = if port == proxy::PORT { 8443 } else { port };
         let request = request::parse(bytes)?;
-        let secrets = String::from_utf8_lossy(bytes);
-        if port != 8443 && (request.method != "GET" || secrets.contains(TOKEN)) {
-            return Err(format!("{} to port {port}, or with the token", request.method));
+        ways::check_secrets(bytes, port)?;
+        if port != 8443 && request.method != "GET" {
+            return Err(format!("{} to port {port}", request.method));
         }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
         if port == 8443 {
@@ -641,7 +682,8 @@ impl<'c> World<'c> {
         if port == 0 && self.living.is_some() {
             let slow = self.engine_is_slow(request.path).then_some(Fault::Slow);
             if let Some(answer) = self.engine_answer(connection, request.path, fault)? {
-                self.deliver(connection, answer, fault.or(slow));
+                let events = ways::pieces(connection, answer, fault.or(slow), &mut self.dice);
+                self.plan_all(events);
             }
             return Ok(());
         }
@@ -651,8 +693,15 @@ impl<'c> World<'c> {
             8443 => self.telegram(&request, fault)?,
             _ => self.things.dependency(fault, &mut self.dice),
         };
-        self.deliver(connection, answer, fault);
+        let events = ways::pieces(connection, answer, fault, &mut self.dice);
+        self.plan_all(events);
         Ok(())
+    }
+
+    fn plan_all(&mut self, events: Vec<(u64, Event)>) {
+        for (delay, event) in events {
+            self.plan(delay, event);
+        }
     }
 
     fn telegram(&mut self, request: &request::Request<'_>, fault: Option<Fault>) -> Result<Answer, String> {
@@ -661,7 +710,7 @@ impl<'c> World<'c> {
         }
         let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
         let text = body["text"].as_str().ok_or("no text")?;
-        if body["chat_id"] != options::CHAT || text.contains(TOKEN) || text.contains(SECRET) {
+        if body["chat_id"] != options::CHAT || SECRETS.iter().any(|secret| text.contains(secret)) {
             return Err(format!("wrong chat, or a secret: {text}"));
         }
         let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
@@ -689,50 +738,6 @@ impl<'c> World<'c> {
         }
         Ok(answer)
     }
-
-    /// Cuts an answer into pieces and sends them on their way.
-    fn deliver(&mut self, connection: Connection, answer: Answer, fault: Option<Fault>) {
-        let mut delay = self.dice.between(1, 80);
-        let Answer {
-            bytes, mut meaning, ..
-        } = answer;
-        let length = u64::try_from(bytes.len()).expect("small");
-        let (kept, end) = match fault {
-            Some(Fault::Silent) => return,
-            Some(Fault::Stall | Fault::Lost) => (self.dice.below(length), None),
-            Some(Fault::Reset) => (self.dice.below(length), Some(Closed::Reset)),
-            // Without a length, an end in good order would be the end of a whole answer.
-            Some(Fault::Cut) if answer.ends => (self.dice.below(length), Some(Closed::Reset)),
-            Some(Fault::Cut) => (self.dice.below(length), Some(Closed::ByPeer)),
-            _ => (length, answer.ends.then_some(Closed::ByPeer)),
-        };
-        let pieces = self.dice.between(1, 4);
-        let mut rest = bytes
-            .get(..usize::try_from(kept).expect("small"))
-            .unwrap_or_default();
-        for piece in 0..pieces {
-            let is_last = piece + 1 == pieces;
-            let cut = if is_last { rest.len() } else { rest.len() / 2 };
-            let (first, after) = rest.split_at(cut);
-            rest = after;
-            let meaning = if is_last && kept == length && !answer.ends {
-                meaning.take()
-            } else {
-                None
-            };
-            if !first.is_empty() {
-                self.plan(delay, Event::Bytes(connection, first.to_vec(), meaning));
-            }
-            delay += match fault {
-                Some(Fault::Slow) => self.dice.between(100, 4_000),
-                _ => self.dice.between(0, 20),
-            };
-        }
-        if let Some(why) = end {
-            let meaning = meaning.take().filter(|_| kept == length);
-            self.plan(delay, Event::Closed(connection, why, meaning));
-        }
-    }
 }
 
 /// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
@@ -745,12 +750,13 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
     let line = match &output {
         Output::Log(_, line) | Output::Event(line) => *line,
         Output::Write(_, bytes) => {
-            fold(&times_removed(&String::from_utf8_lossy(bytes)), hash);
+            let text = alert::times_removed(&String::from_utf8_lossy(bytes));
+            fold(&times_removed(&text), hash);
             ""
         }
         _ => "",
     };
-    if line.contains(TOKEN) || line.contains(SECRET) || line.contains('\n') {
+    if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
         return Err(format!("a secret or a line feed in {line:?}"));
     }
     fold(&times_removed(line), hash);
@@ -758,8 +764,7 @@ fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
         Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
         Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
         Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
-        // No proxy stands in this world.
-        Output::StartTls(..) => None,
+        Output::StartTls(connection, name) => Some(Wish::Secure(connection, name.to_owned())),
         Output::Close(connection) => Some(Wish::Close(connection)),
         Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
         Output::ReadFile(file) => Some(Wish::File(file)),

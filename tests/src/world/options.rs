@@ -3,6 +3,7 @@
 use super::dice::Dice;
 use super::engine::Trouble;
 use super::weather::Fault;
+use super::{alertmanager, names, proxy};
 
 /// The bot's token; nowhere but in a request line to the Bot API may it stand.
 pub const TOKEN: &str = "123456:simulated-TOKEN_secret";
@@ -10,6 +11,10 @@ pub const TOKEN: &str = "123456:simulated-TOKEN_secret";
 pub const CHAT: &str = "-100123";
 /// Stands in every container's environment and in the orchestrator's URL; it is never to be shown.
 pub const SECRET: &str = "thisIsSecretAndNeverShown";
+/// What no line, no message and no alert may hold.
+pub const SECRETS: [&str; 4] = [TOKEN, SECRET, alertmanager::PASSWORD, proxy::PASSWORD];
+/// `WATCHDOG_NAME`
+pub const INSTANCE: &str = "host-<1>&co";
 
 /// `WATCHDOG_TIMEOUT`, milliseconds.
 pub const TIMEOUT_MS: u64 = 5_000;
@@ -69,6 +74,13 @@ pub struct Options {
     pub calm_ms: u64,
     /// Mean time of one fault, milliseconds.
     pub storm_ms: u64,
+    /// The Alertmanagers. What is drawn of these and of the next two comes from sequences of their own, so that a seed
+    /// draws all else as it did before there were any.
+    pub alertmanagers: Vec<alertmanager::Drawn>,
+    /// The proxy in front of Telegram.
+    pub proxy: Option<proxy::Drawn>,
+    /// How the name server answers over TCP.
+    pub names_over_tcp: names::Drawn,
 }
 
 impl Options {
@@ -112,22 +124,24 @@ impl Options {
             faults,
             calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
             storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+            alertmanagers: alertmanager::draw(seed),
+            proxy: proxy::draw(seed),
+            names_over_tcp: names::draw(seed),
+        }
+    }
+
+    fn host(&self, name: &str) -> String {
+        if self.names {
+            format!("{name}.test")
+        } else {
+            "127.0.0.1".to_owned()
         }
     }
 
     /// Tells the variables of these options.
     pub fn pairs(&self) -> Vec<(String, String)> {
-        let host = |name: &str| {
-            if self.names {
-                format!("{name}.test")
-            } else {
-                "127.0.0.1".to_owned()
-            }
-        };
+        let host = |name: &str| self.host(name);
         let mut pairs = vec![
-            ("TELEGRAM_TOKEN", TOKEN.to_owned()),
-            ("TELEGRAM_CHAT_ID", CHAT.to_owned()),
-            ("TELEGRAM_API_URL", "http://127.0.0.1:8443".to_owned()),
             (
                 "ORCH_URL",
                 format!("http://{}:8500/metrics?key={SECRET}", host("orch")),
@@ -161,12 +175,13 @@ impl Options {
                 }
                 .to_owned(),
             ),
-            ("NAME", "host-<1>&co".to_owned()),
+            ("NAME", INSTANCE.to_owned()),
         ];
         if self.docker {
             let listed = if self.engine.is_some() { "web,db" } else { "web" };
             pairs.push(("CONTAINERS", listed.to_owned()));
         }
+        pairs.extend(self.channels());
         if self.muted {
             pairs.push(("MUTE", "dep_down:d0".to_owned()));
         }
@@ -185,6 +200,25 @@ impl Options {
                 )
             };
             pairs.push((format!("WATCHDOG_DEP_D{place}"), value));
+        }
+        pairs
+    }
+
+    fn channels(&self) -> Vec<(&'static str, String)> {
+        let direct = "http://127.0.0.1:8443".to_owned();
+        let mut pairs = vec![
+            ("TELEGRAM_TOKEN", TOKEN.to_owned()),
+            ("TELEGRAM_CHAT_ID", CHAT.to_owned()),
+            (
+                "TELEGRAM_API_URL",
+                self.proxy.as_ref().map_or(direct, proxy::Drawn::target_url),
+            ),
+        ];
+        if let Some(proxy) = &self.proxy {
+            pairs.push(("TELEGRAM_PROXY", proxy.url(&self.host("proxy"))));
+        }
+        if let Some(urls) = alertmanager::urls(&self.alertmanagers, &self.host("alerts")) {
+            pairs.push(("ALERTMANAGER_URL", urls));
         }
         pairs
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::channel::{Channel, Lateness};
-use super::options::Options;
+use super::options::{INSTANCE, Options};
 use super::signals::{Look, Signal};
 use crate::{html, logfmt};
 
@@ -271,7 +271,7 @@ impl Oracle {
             text.to_owned()
         };
         let mut lines = shown.lines();
-        if lines.next() != Some("host-<1>&co") {
+        if lines.next() != Some(INSTANCE) {
             return Err(format!("a message does not begin with the name: {shown}"));
         }
         let mut message = Message::default();

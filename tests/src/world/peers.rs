@@ -46,7 +46,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer in one of the ways that HTTP has.
+    /// These bytes, whatever they are, and the connection stays.
+    pub fn raw(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            meaning: None,
+            ends: false,
+            is_taken: false,
+        }
+    }
+
+    /// An HTTP answer, framed in one of the ways that there are.
     pub fn new(status: &str, body: &str, meaning: Option<Meaning>, dice: &mut Dice) -> Self {
         let framing = dice.below(3);
         let framed = match framing {
@@ -67,6 +77,9 @@ impl Answer {
         }
     }
 }
+
+/// What is no HTTP.
+pub const NO_HTTP: &[u8] = b"\x16\x03\x01 no HTTP\r\n\r\n";
 
 /// What there is to look at.
 #[derive(Clone, Debug, Default)]
@@ -250,15 +263,10 @@ pub fn served(body: &str, meaning: Meaning, fault: Option<Fault>, dice: &mut Dic
     match fault {
         Some(Fault::Broken) => Answer::new("500 Oops", "", None, dice),
         Some(Fault::Page) => Answer::new("200 OK", "<html>no</html>", None, dice),
-        Some(Fault::Garbage) => {
-            let bytes = b"\x16\x03\x01 no HTTP\r\n\r\n".to_vec();
-            Answer {
-                bytes,
-                meaning: None,
-                ends: true,
-                is_taken: false,
-            }
-        }
+        Some(Fault::Garbage) => Answer {
+            ends: true,
+            ..Answer::raw(NO_HTTP)
+        },
         _ => Answer::new("200 OK", body, Some(meaning), dice),
     }
 }

@@ -7,8 +7,18 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Path with query.
     pub path: &'a str,
+    /// The fields of the head.
+    pub fields: Vec<(&'a str, &'a str)>,
     /// What follows the head.
     pub body: &'a str,
+}
+
+impl Request<'_> {
+    /// Tells a field's value, if it stands in the head.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(known, _)| *known == name)?;
+        Some(found.1)
+    }
 }
 
 /// Reads a whole request.
@@ -26,13 +36,14 @@ pub fn parse(bytes: &[u8]) -> Result<Request<'_>, String> {
     if !path.starts_with('/') || !matches!(method, "GET" | "POST") {
         return Err("bad method or path".to_owned());
     }
-    let (mut hosts, mut length) = (0, None);
+    let (mut hosts, mut length, mut fields) = (0, None, Vec::new());
     for line in lines {
         let (name, value) = line.split_once(": ").ok_or("a field without a colon")?;
         let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if name.is_empty() || !name.bytes().all(token) || value.is_empty() || value.contains(['\r', '\n']) {
             return Err(format!("bad field {name:?}"));
         }
+        fields.push((name, value));
         match name {
             "Host" => hosts += 1,
             "Content-Length" => length = Some(value.parse::<usize>().map_err(|_| "bad length")?),
@@ -47,5 +58,10 @@ pub fn parse(bytes: &[u8]) -> Result<Request<'_>, String> {
     if hosts != 1 || !right_length {
         return Err("hosts or length are wrong".to_owned());
     }
-    Ok(Request { method, path, body })
+    Ok(Request {
+        method,
+        path,
+        fields,
+        body,
+    })
 }

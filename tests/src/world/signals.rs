@@ -379,6 +379,13 @@ impl Signal {
         true
     }
 
+    /// Tells when its newest incident began, and when its newest one that is over ended.
+    pub fn newest(&self) -> (u64, u64) {
+        let began = self.incidents.last().map_or(0, |incident| incident.began);
+        let ended = self.incidents.iter().rev().find_map(|incident| incident.ended);
+        (began, ended.unwrap_or(0))
+    }
+
     /// Where its lines stand in a message.
     pub fn rank(line: &str) -> u8 {
         const RANKS: [(&str, u8); 5] = [

@@ -91,8 +91,62 @@ const TELEGRAM: [Fault; 24] = [
     Fault::Lost,
 ];
 const DNS: [Fault; 3] = [Fault::Silent, Fault::Broken, Fault::Garbage];
+const ALERTMANAGER: [Fault; 18] = [
+    SERVER[0],
+    SERVER[1],
+    SERVER[2],
+    SERVER[3],
+    SERVER[4],
+    SERVER[5],
+    SERVER[6],
+    SERVER[7],
+    SERVER[8],
+    SERVER[9],
+    SERVER[10],
+    SERVER[11],
+    Fault::Flood(None),
+    Fault::Bad(""),
+    Fault::Unauthorized,
+    Fault::Forbidden,
+    Fault::Lost,
+    Fault::Lost,
+];
+const PROXY: [Fault; 12] = [
+    SERVER[0],
+    SERVER[1],
+    SERVER[2],
+    SERVER[3],
+    SERVER[4],
+    SERVER[5],
+    SERVER[6],
+    SERVER[7],
+    SERVER[8],
+    SERVER[9],
+    SERVER[10],
+    Fault::Forbidden,
+];
+const NAME_STREAM: [Fault; 11] = [
+    SERVER[0], SERVER[1], SERVER[2], SERVER[3], SERVER[4], SERVER[5], SERVER[6], SERVER[7], SERVER[8],
+    SERVER[9], SERVER[10],
+];
 
 impl Fault {
+    /// Those of an Alertmanager.
+    pub const OF_ALERTMANAGERS: &'static [Self] = &ALERTMANAGER;
+    /// Those of the proxy in front of Telegram.
+    pub const OF_PROXIES: &'static [Self] = &PROXY;
+    /// Those of a name server's connections.
+    pub const OF_NAME_STREAMS: &'static [Self] = &NAME_STREAM;
+
+    /// Draws some of these: one world in five has none, and each is absent from half of the others.
+    pub fn some(all: &[Self], dice: &mut Dice) -> Vec<Self> {
+        if dice.chance(80) {
+            all.iter().filter(|_| dice.chance(50)).copied().collect()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Tells the faults that a peer can have, by its place in the options.
     pub const fn of_peer(peer: usize) -> &'static [Self] {
         match peer {
@@ -112,7 +166,7 @@ pub struct Weather {
     calm_ms: u64,
     storm_ms: u64,
     /// When the last fault ended.
-    fair_since: u64,
+    pub fair_since: u64,
 }
 
 impl Weather {
@@ -136,13 +190,23 @@ impl Weather {
         }
     }
 
+    /// Tells whether nothing can go wrong any more.
+    pub const fn is_fair(&self) -> bool {
+        self.possible.is_empty()
+    }
+
     /// Tells since when nothing has been wrong, if nothing is, without making the weather turn.
-    pub const fn fair_since(&self, now: u64) -> Option<u64> {
+    pub const fn fair_now(&self, now: u64) -> Option<u64> {
         if self.possible.is_empty() || (self.now.is_none() && now < self.until) {
             Some(self.fair_since)
         } else {
             None
         }
+    }
+
+    /// Tells whether nothing was wrong when it was last looked at.
+    pub const fn is_calm(&self) -> bool {
+        self.now.is_none()
     }
 
     /// Tells what is wrong now.

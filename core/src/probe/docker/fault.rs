@@ -7,6 +7,7 @@ use crate::json;
 
 /// Why the engine does not answer usably: the reason of `docker_down`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
     /// The exchange failed or was not over in time; whoever held it knows more. The engine or the way there is at fault.
     #[default]

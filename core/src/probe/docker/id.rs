@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A container's id: 64 hex digits in text, 32 bytes here. It never changes, and is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Id([u8; 32]);
 
 impl Id {

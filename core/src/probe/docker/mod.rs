@@ -52,6 +52,7 @@ const VERSION_MAX: Version = Version(1, 52);
 
 /// A version of the engine's API, major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Version(pub u16, pub u16);
 
 impl fmt::Display for Version {
@@ -62,6 +63,7 @@ impl fmt::Display for Version {
 
 /// One GET of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Request {
     /// `/_ping`: which API version it speaks.
     Ping,
@@ -75,6 +77,7 @@ pub enum Request {
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Close {
     /// The body was read to its end.
     Whole,
@@ -84,6 +87,7 @@ pub enum Close {
 
 /// Whether the rest of a body is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Want {
     /// It is to be read on.
     More,
@@ -93,6 +97,7 @@ pub enum Want {
 
 /// How the stream of events fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EventsState {
     /// It is not open: polling alone serves, for now.
     #[default]
@@ -105,6 +110,7 @@ pub enum EventsState {
 
 /// What a tick found, for people who ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Summary {
     /// Containers in the list, whatever becomes of them.
     pub containers: u32,

@@ -18,6 +18,7 @@ use crate::time::{Instant, Millis};
 
 /// How the host as a source fared in one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Summary {
     /// Whether the host's memory or load could be read.
     pub is_readable: bool,

@@ -29,6 +29,7 @@ pub use judge::Summary;
 
 /// What the probe wants read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Want {
     /// A text: answered by [`Host::file_part`] and [`Host::file_end`].
     File(HostFile),

@@ -34,6 +34,7 @@ const SCHEMA_VERSION: f64 = 1.0;
 
 /// Why a body is no envelope. The orchestrator is at fault, or whatever answers in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EnvelopeFault {
     /// There is no body.
     Empty,
@@ -72,6 +73,7 @@ impl From<Fault> for EnvelopeFault {
 
 /// A `schema_version` above the known one, to be logged as a warning; told once per change.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NewerSchema {
     version: f64,
 }
@@ -88,6 +90,7 @@ impl fmt::Display for NewerSchema {
 
 /// What a good envelope was, besides what it staged.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Summary {
     /// `generated_at`, if it was there and well formed.
     pub generated_at: Option<Utc>,

@@ -37,6 +37,7 @@ impl Family {
 
 /// A name in full: the host, and the search domain behind it, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FullName<'a> {
     /// The host, labels joined by dots, none at the end.
     pub host: &'a str,
@@ -74,6 +75,7 @@ fn split(name: &str) -> impl Iterator<Item = &[u8]> {
 
 /// A question: what is asked, and the number that its answer must bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Question<'a> {
     /// The number.
     pub id: u16,
@@ -106,6 +108,7 @@ fn append(out: &mut Query, bytes: &[u8]) -> Option<()> {
 
 /// How a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Carrier {
     /// Whole in a datagram.
     Datagram,
@@ -115,6 +118,7 @@ pub enum Carrier {
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reply {
     /// Addresses, at least one, and for how long they hold.
     Found {

@@ -36,6 +36,7 @@ pub type Addresses = Vec<IpAddr, ADDRESSES_MAX>;
 
 /// The two kinds of addresses, asked for separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Family {
     /// IPv4: A records.
     V4,
@@ -45,6 +46,7 @@ pub enum Family {
 
 /// What is known of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Lookup<'a> {
     /// These are its addresses, at least one.
     Ready(&'a Addresses),
@@ -58,6 +60,7 @@ pub enum Lookup<'a> {
 
 /// Why a name has no addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
     /// The name can not stand in a question: the configuration's fault.
     BadName,

@@ -22,6 +22,7 @@ pub const OPTION_MAX: u8 = 5;
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conf {
     /// The servers, in the order in which they are asked.
     pub servers: Vec<SocketAddr, SERVERS_MAX>,

@@ -12,6 +12,7 @@ use super::stream::{self, Stream, is_same_server};
 use super::{Family, Fault, Lookup, hosts, resolv_conf};
 use crate::limits::CONNECTIONS_MAX;
 use crate::net::{Closed, Connection, Output, Peer};
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::time::Instant;
 
@@ -19,6 +20,7 @@ const FAMILIES: [Family; 2] = [Family::V6, Family::V4];
 
 /// A registered name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NameId(u8);
 
 /// The resolver. Register names, tell it both files, then look names up; after each input drain [`Resolver::poll`].
@@ -112,7 +114,13 @@ impl Resolver {
             random: &mut self.random,
         };
         match self.names.get_mut(usize::from(name.0)) {
-            Some(entry) if is_ready => entry.lookup(&mut context),
+            Some(entry) if is_ready => {
+                // Whoever waits looks before the next poll and not after it: what is over by now must show here.
+                if !is_planted(Planted::WaitNotEnded) {
+                    entry.expire(&mut context);
+                }
+                entry.lookup(&mut context)
+            }
             Some(entry) => entry.lookup_without_servers(),
             None => Lookup::Failed(Fault::BadName),
         }

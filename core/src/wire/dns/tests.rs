@@ -154,6 +154,29 @@ fn one_family_is_lost() {
     assert_eq!(world.resolve(name), (ready(&["2001:db8::1"]), 900));
 }
 
+/// Whoever looks at the moment when a wait is over sees what came of it, with no poll in between: nothing would wake it
+/// afterwards, since all is settled.
+#[test]
+fn a_look_sees_what_is_over() {
+    let mut world = World::new(ONE, "", |asked| match asked.family {
+        Family::V4 => BOTH,
+        Family::V6 => Act::Silent,
+    });
+    let name = world.register("www.example");
+    assert_eq!(world.lookup(name), Seen::Pending);
+    world.step();
+    let over = Instant::from_millis(world.next_at().unwrap());
+    assert!(matches!(world.resolver.lookup(over, name), Lookup::Ready(_)));
+
+    let conf = "nameserver 10.0.0.53\noptions timeout:1 attempts:1\n";
+    let mut world = World::new(conf, "", |_| Act::Silent);
+    let name = world.register("www.example");
+    assert_eq!(world.lookup(name), Seen::Pending);
+    let over = Instant::from_millis(world.next_at().unwrap());
+    let failed = Lookup::Failed(Fault::TimedOut);
+    assert_eq!(world.resolver.lookup(over, name), failed);
+}
+
 /// A server that denies the whole name because it does not know one type does not hide the addresses of the other.
 #[test]
 fn a_name_denied_for_one_type() {

@@ -15,6 +15,7 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
 /// Whether an answer has reached its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// More is to come; if the connection ends, it says whether that was the end.
     NeedMore,

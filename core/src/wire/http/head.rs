@@ -17,6 +17,7 @@ const BEGINNING: &[u8; 7] = b"HTTP/1.";
 
 /// How a body's end is known (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Framing {
     /// There is no body, whatever the fields say.
     None,
@@ -30,6 +31,7 @@ pub enum Framing {
 
 /// What a head says, as far as anything here asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Head {
     /// The status, 100 to 599; 1xx only as 101.
     pub status: u16,

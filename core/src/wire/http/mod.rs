@@ -28,6 +28,7 @@ use head::{HeadReader, Read};
 ///
 /// The tag stands apart from the payloads, so that the first variant is all zero bits and a [`Response`] at rest too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Fault {
     /// The head is longer than [`HTTP_HEAD_BYTES_MAX`].
@@ -129,6 +130,7 @@ fn fmt_cut_body(
 
 /// A piece of an answer, in the order in which it came: one head, then any number of body parts.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Piece<'a> {
     /// The head, complete and checked.
     Head(&'a Head),

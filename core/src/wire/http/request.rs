@@ -9,6 +9,7 @@ use crate::config::{Scheme, Url};
 
 /// Whom a request is for, as its `Host` field says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Authority<'a> {
     /// A name, an IPv4 address, or an IPv6 address without its brackets.
     pub host: &'a str,

@@ -1,0 +1,127 @@
+//! DNS over TCP (RFC 7766): some answers are too long for a datagram, and the question comes again over a connection.
+
+use std::collections::BTreeSet;
+
+use super::dice::Dice;
+use super::peers::{self, Answer};
+use super::weather::{Fault, Weather};
+
+/// Where the name server listens.
+pub const PORT: u16 = 53;
+
+/// What is drawn of it.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// Of a hundred answers so many are too long for a datagram.
+    truncated: u64,
+    faults: Vec<Fault>,
+    calm_ms: u64,
+    storm_ms: u64,
+}
+
+/// Draws it, from a sequence of its own.
+pub fn draw(seed: u64) -> Drawn {
+    let mut dice = Dice::new(seed ^ 0x6e61_6d65_7300_0000);
+    Drawn {
+        truncated: dice.pick(&[0, 30, 100]),
+        faults: Fault::some(Fault::OF_NAME_STREAMS, &mut dice),
+        calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
+        storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+    }
+}
+
+/// The name server, as far as it is spoken to over TCP.
+#[derive(Clone, Debug)]
+pub struct Names {
+    truncated: u64,
+    /// The weather of its connections.
+    pub weather: Weather,
+    /// Its own dice.
+    pub dice: Dice,
+    /// Questions that were answered with the word that the answer is too long.
+    asked: BTreeSet<Vec<u8>>,
+}
+
+impl Names {
+    /// One that was asked nothing.
+    pub fn new(drawn: &Drawn, seed: u64) -> Self {
+        Self {
+            truncated: drawn.truncated,
+            weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
+            dice: Dice::new(seed ^ 0x6e61_6d65_7463_7000),
+            asked: BTreeSet::new(),
+        }
+    }
+
+    /// Reads a question as strictly as one could, and for whom it is.
+    ///
+    /// # Errors
+    /// It is malformed, or for a name that is not for this server.
+    pub fn read(query: &[u8]) -> Result<(), String> {
+        let (head, mut rest) = query.split_at_checked(12).ok_or("a short question")?;
+        if head[2..] != [1, 0, 0, 1, 0, 0, 0, 0, 0, 0] {
+            return Err("a strange head of a question".to_owned());
+        }
+        let mut name = String::new();
+        while let Some((length @ 1..=63, after)) = rest.split_first() {
+            let (label, after) = after.split_at_checked(usize::from(*length)).ok_or("a cut name")?;
+            name.push_str(std::str::from_utf8(label).map_err(|why| why.to_string())?);
+            name.push('.');
+            rest = after;
+        }
+        let ours = ["orch.test.", "dep.test.", "alerts.test.", "proxy.test."];
+        if !matches!(rest, [0, 0, 1 | 28, 0, 1]) || !ours.contains(&name.as_str()) {
+            return Err(format!("a question for {name:?} that ends in {rest:?}"));
+        }
+        Ok(())
+    }
+
+    /// Answers a datagram with the word that the answer is too long for one, if it is: with none or some of it.
+    pub fn truncated(&mut self, query: &[u8]) -> Option<Vec<u8>> {
+        if !self.dice.chance(self.truncated) {
+            return None;
+        }
+        self.asked.insert(query.to_vec());
+        let mut answer = query.to_vec();
+        (answer[2], answer[3]) = (0x83, 0x80);
+        if self.dice.chance(30) {
+            answer[7] = 1;
+            answer.extend(address(9));
+        }
+        Some(answer)
+    }
+
+    /// Takes a question that came over a connection.
+    ///
+    /// # Errors
+    /// It is not one, or was not asked in a datagram before.
+    pub fn asked(&mut self, bytes: &[u8], fault: Option<Fault>) -> Result<Answer, String> {
+        let (length, query) = bytes.split_first_chunk::<2>().ok_or("no length")?;
+        if usize::from(u16::from_be_bytes(*length)) != query.len() {
+            return Err("a question of another length".to_owned());
+        }
+        if !self.asked.remove(query) {
+            return Err("a question over TCP that no datagram was too small for".to_owned());
+        }
+        let garbled = matches!(fault, Some(Fault::Broken)).then_some(Fault::Broken);
+        let mut answer = peers::resolve(query, garbled)?.ok_or("no answer")?;
+        if answer[7] > 0 {
+            let more = u8::try_from(self.dice.between(40, 200)).expect("small");
+            answer[7] += more;
+            (2..=more + 1).for_each(|last| answer.extend(address(last)));
+        }
+        match fault {
+            Some(Fault::Garbage) => answer.truncate(7),
+            // The answer to another question.
+            Some(Fault::Page) => answer[0] ^= 0xff,
+            _ => {}
+        }
+        let length = u16::try_from(answer.len()).expect("short").to_be_bytes();
+        Ok(Answer::raw(&[&length[..], &answer].concat()))
+    }
+}
+
+/// A record that names an address of this host.
+fn address(last: u8) -> [u8; 16] {
+    [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, last]
+}
