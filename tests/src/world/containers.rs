@@ -112,6 +112,8 @@ struct Truth {
     heard_at: u64,
     listed_running_at: Option<u64>,
     ooms: Vec<Oom>,
+    /// When the engine's word of a kill was last to be had, and whether it is now.
+    flagged: (u64, bool),
     starts: Vec<u64>,
     /// Whole looks in a row that began after the present truth, for each kind.
     streaks: [Streak; 4],
@@ -178,6 +180,7 @@ impl Judge {
             heard_at: 0,
             listed_running_at: None,
             ooms: Vec::new(),
+            flagged: (0, false),
             starts: Vec::new(),
             streaks: [Streak::NONE; 4],
             down_looks: 0,
@@ -444,6 +447,10 @@ impl Truth {
                 steady_at: None,
             });
         }
+        if self.flagged.1 {
+            self.flagged.0 = now;
+        }
+        self.flagged.1 = one.oom_killed;
         self.starts.retain(|at| now - at < LONG_AGO);
         self.ooms
             .retain(|oom| now - oom.heard_at.unwrap_or(oom.at) < LONG_AGO);
@@ -520,7 +527,12 @@ impl Truth {
             {
                 Level::May
             }
-            () if one.oom_killed && self.ooms.is_empty() => Level::May,
+            // Whoever looked last at the engine's word remembers it for ten minutes.
+            () if self.ooms.is_empty()
+                && (one.oom_killed || (self.flagged.0 > 0 && now < self.flagged.0 + 10 * MINUTE)) =>
+            {
+                Level::May
+            }
             () => Level::Clear,
         }
     }
