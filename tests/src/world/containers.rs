@@ -4,8 +4,10 @@
 //! three requests and a stream, so here the truth is kept as spans of time, and each event is held against it: a truth
 //! that stood before so many whole looks began must be firing, or be over; a firing without any truth behind it is false.
 
-use super::engine::{Cause, Container, Engine, Happened, Health, LISTED, NAMES, State};
+use super::container::{Cause, Container, Health, LISTED, NAMES, State};
+use super::engine::Engine;
 use super::options::Options;
+use super::stream::Happened;
 
 /// What is true of one signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +135,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// What the list shows now.
     pub fn of(engine: &Engine, now: u64) -> Self {
-        let rows = engine.containers.iter().map(|one| (one.id(), one.state));
+        let rows = engine.containers.iter().map(|one| (one.id, one.state));
         Self {
             at: now,
             rows: rows.collect(),
@@ -247,7 +249,7 @@ impl Judge {
         }
         let truth = &mut self.truths[event.place];
         truth.heard_at = now;
-        let is_present = engine.containers[event.place].id() == event.id;
+        let is_present = engine.containers[event.place].id == event.id;
         match event.action.as_str() {
             "oom" => {
                 let oom = truth.ooms.iter_mut().find(|oom| oom.number == event.number);
@@ -429,7 +431,7 @@ impl PartialOrd for Level {
 
 impl Truth {
     fn note_life(&mut self, one: &Container, now: u64) {
-        let life = (one.id(), one.started_at);
+        let life = (one.id, one.started_at);
         if life != self.life {
             if life.0 == self.life.0 && life.1 != self.life.1 {
                 self.starts.push(now);
@@ -517,9 +519,7 @@ impl Truth {
         let is_present = one.state != State::Absent;
         let is_fresh = |oom: &Oom| oom.heard_at.is_some_and(|at| now < at + 10 * MINUTE);
         match () {
-            () if is_present && self.ooms.iter().any(|oom| oom.id == one.id() && is_fresh(oom)) => {
-                Level::Must
-            }
+            () if is_present && self.ooms.iter().any(|oom| oom.id == one.id && is_fresh(oom)) => Level::Must,
             () if self
                 .ooms
                 .iter()

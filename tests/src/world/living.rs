@@ -1,9 +1,11 @@
 //! The world's side of the living engine: its answers, its stream of events, and what of it reached the machine.
 
 use super::containers::{Judge, Snapshot};
-use super::engine::{self, Cut, Engine, Happened, InspectMode, Step, Stream};
+use super::engine::Engine;
 use super::options::Options;
 use super::peers::{Answer, Meaning, served};
+use super::stream::{self, Cut, Happened, Stream};
+use super::troubles::{InspectMode, Step};
 use super::weather::Fault;
 use super::{Event, World};
 use watchdog_core::net::{Closed, Connection};
@@ -223,7 +225,7 @@ impl World<'_> {
     ) -> Result<Option<Answer>, String> {
         let (now, dice) = (self.now, &mut self.dice);
         let living = self.living.as_mut().ok_or("no engine")?;
-        let since = engine::since_of(path)?;
+        let since = stream::since_of(path)?;
         let (heard, perhaps) = living.engine.heard_ns;
         // From behind what it has, or it misses what happened meanwhile or is told of it twice.
         let is_right = match since {

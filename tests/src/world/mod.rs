@@ -10,6 +10,7 @@ mod alert;
 mod alerting;
 mod alertmanager;
 mod channel;
+mod container;
 mod containers;
 mod dice;
 mod engine;
@@ -21,6 +22,8 @@ mod peers;
 mod proxy;
 mod request;
 mod signals;
+mod stream;
+mod troubles;
 mod ways;
 mod weather;
 
@@ -69,7 +72,7 @@ enum Event {
     Closed(Connection, Closed, Option<Meaning>),
     Datagram(std::net::SocketAddr, Vec<u8>),
     Stat(u8),
-    Engine(engine::Step),
+    Engine(troubles::Step),
     WallStep,
     Pause,
 }

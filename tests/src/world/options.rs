@@ -1,7 +1,7 @@
 //! What a seed draws: the configuration, and which faults exist in this world.
 
 use super::dice::Dice;
-use super::engine::Trouble;
+use super::troubles::Trouble;
 use super::weather::Fault;
 use super::{alertmanager, names, proxy};
 
