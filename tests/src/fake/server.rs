@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,22 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 
 /// How often a held connection looks whether its peer or its server has gone.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Where all fakes of this process listen.
+static HOST: OnceLock<Ipv4Addr> = OnceLock::new();
+
+/// Lets the fakes that are started from now on listen at this address, in a program that stands in a network of its own.
+///
+/// # Panics
+/// If one listens already.
+pub fn listen_at(host: Ipv4Addr) {
+    HOST.set(host).expect("no fake listens yet");
+}
+
+/// The address at which fakes listen: the loopback's, if nothing else was said.
+pub fn host() -> Ipv4Addr {
+    *HOST.get_or_init(|| Ipv4Addr::LOCALHOST)
+}
 
 /// Says that the server ends; whoever holds a connection waits on it.
 #[derive(Clone, Debug, Default)]
@@ -154,9 +170,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on a free port of the loopback.
+    /// Listens on a free port of the loopback, or of [`listen_at`].
     pub fn tcp(handler: Handler) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = TcpListener::bind((host(), 0)).unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
         Self::of(address, Listener::Tcp(listener), handler)
     }
