@@ -252,10 +252,14 @@ impl Judge {
         let is_present = engine.containers[event.place].id == event.id;
         match event.action.as_str() {
             "oom" => {
-                let oom = truth.ooms.iter_mut().find(|oom| oom.number == event.number);
-                if let Some(oom) = oom {
-                    oom.heard_at = Some(now);
-                }
+                // It may come from the history long after it was.
+                truth.ooms.retain(|oom| oom.number != event.number);
+                truth.ooms.push(Oom {
+                    at: now,
+                    number: event.number,
+                    id: event.id,
+                    heard_at: Some(now),
+                });
             }
             // The last signal counts: whoever sends another changed their mind.
             "kill" if is_present => truth.kill_heard = event.asks_to_end,
