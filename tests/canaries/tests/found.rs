@@ -20,7 +20,7 @@ const MISTAKES: [(Planted, &[&str]); 13] = [
     (Planted::RefreshForgotten, &["has not been told again"]),
     (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),
     (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
-    (Planted::WaitNotEnded, &["event \"firing"]),
+    (Planted::WaitNotEnded, &["a tick took", "event \"firing"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

@@ -284,10 +284,15 @@ impl Alerting {
         Ok(())
     }
 
-    /// Tells an alert that is active though nothing is wrong any more.
+    /// Tells an alert that is active though nothing is wrong any more. One whose end is not told ends by itself, but not
+    /// soon where the clock goes back.
     pub fn unsettled(&self, wall_ms: i64) -> Option<&str> {
         let all = self.managers.iter().flat_map(|manager| &manager.held);
-        let mut active = all.filter(|(_, held)| held.is_active(wall_ms));
+        let is_untold = |id: &str, held: &Held| {
+            let is_discovered = self.truth.get(id).is_some_and(|truth| truth.is_discovered);
+            self.options.wall_steps && (held.misled || is_discovered)
+        };
+        let mut active = all.filter(|(id, held)| held.is_active(wall_ms) && !is_untold(id, held));
         active.next().map(|(id, _)| id.as_str())
     }
 }

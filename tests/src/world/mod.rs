@@ -99,6 +99,9 @@ struct World<'c> {
     oracle: Oracle,
     seen: Seen,
     ticks: u64,
+    tick_began: u64,
+    /// Since when nothing can go wrong any more.
+    healed_at: Option<u64>,
     telegram_ends: u64,
     answered_ok: bool,
     unacknowledged: bool,
@@ -206,6 +209,8 @@ impl<'c> World<'c> {
             oracle: Oracle::new(options),
             seen: Seen::default(),
             ticks: 0,
+            tick_began: 0,
+            healed_at: None,
             telegram_ends: 0,
             answered_ok: false,
             unacknowledged: false,
@@ -232,6 +237,7 @@ impl<'c> World<'c> {
         let now = self.now;
         self.options.pauses = false;
         self.weather.iter_mut().for_each(|weather| weather.heal(now));
+        self.healed_at = Some(now);
         self.alerting.heal(now);
         self.names.weather.heal(now);
         if let Some(proxy) = &mut self.proxy {
@@ -419,6 +425,7 @@ impl<'c> World<'c> {
     fn judge(&mut self, wishes: &[Wish]) -> Result<(), String> {
         if self.watchdog.ticks() != self.ticks {
             self.ticks = self.watchdog.ticks();
+            self.judge_haste()?;
             let seen = std::mem::take(&mut self.seen);
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
@@ -470,10 +477,8 @@ impl<'c> World<'c> {
             Wish::Query(server, bytes) => {
                 Names::read(&bytes)?;
                 let fault = self.weather[4].at(self.now, &mut self.dice);
-                if let Some(mut answer) = peers::resolve(&bytes, fault)? {
-                    if fault.is_none() {
-                        answer = self.names.truncated(&bytes).unwrap_or(answer);
-                    }
+                let answer = peers::resolve(&bytes, fault)?;
+                if let Some(answer) = answer.and_then(|answer| self.names.answered(&bytes, answer, fault)) {
                     let delay = self.dice.between(1, 60);
                     self.plan(delay, Event::Datagram(server, answer));
                 }
@@ -490,6 +495,7 @@ impl<'c> World<'c> {
     fn read(&mut self, file: HostFile) -> Result<(), String> {
         let text = match file {
             HostFile::MemInfo => {
+                self.tick_began = self.now;
                 self.things.turn(&mut self.dice);
                 self.seen.memory = self.things.memory;
                 self.things.memory.map(|percent| {

@@ -1,4 +1,5 @@
-//! DNS over TCP (RFC 7766): some answers are too long for a datagram, and the question comes again over a connection.
+//! The name server's ways: some answers are too long for a datagram, and the question comes again over a connection (RFC
+//! 7766); and some servers never answer a question for an address of a family that they do not know.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,8 @@ pub struct Drawn {
     faults: Vec<Fault>,
     calm_ms: u64,
     storm_ms: u64,
+    /// It keeps silent about IPv6, in all weathers.
+    deaf: bool,
 }
 
 /// Draws it, from a sequence of its own.
@@ -27,13 +30,15 @@ pub fn draw(seed: u64) -> Drawn {
         faults: Fault::some(Fault::OF_NAME_STREAMS, &mut dice),
         calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
         storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+        deaf: dice.chance(25),
     }
 }
 
-/// The name server, as far as it is spoken to over TCP.
+/// The name server, as far as it has ways of its own.
 #[derive(Clone, Debug)]
 pub struct Names {
     truncated: u64,
+    deaf: bool,
     /// The weather of its connections.
     pub weather: Weather,
     /// Its own dice.
@@ -47,6 +52,7 @@ impl Names {
     pub fn new(drawn: &Drawn, seed: u64) -> Self {
         Self {
             truncated: drawn.truncated,
+            deaf: drawn.deaf,
             weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
             dice: Dice::new(seed ^ 0x6e61_6d65_7463_7000),
             asked: BTreeSet::new(),
@@ -76,11 +82,19 @@ impl Names {
         Ok(())
     }
 
-    /// Answers a datagram with the word that the answer is too long for one, if it is: with none or some of it.
-    pub fn truncated(&mut self, query: &[u8]) -> Option<Vec<u8>> {
-        if !self.dice.chance(self.truncated) {
+    /// Answers a datagram: as it would be answered otherwise, not at all, or with the word that the answer is too long.
+    pub fn answered(&mut self, query: &[u8], answer: Vec<u8>, fault: Option<Fault>) -> Option<Vec<u8>> {
+        if self.deaf && query.ends_with(&[0, 28, 0, 1]) {
             return None;
         }
+        if fault.is_some() || !self.dice.chance(self.truncated) {
+            return Some(answer);
+        }
+        Some(self.truncated(query))
+    }
+
+    /// None or some of an answer.
+    fn truncated(&mut self, query: &[u8]) -> Vec<u8> {
         self.asked.insert(query.to_vec());
         let mut answer = query.to_vec();
         (answer[2], answer[3]) = (0x83, 0x80);
@@ -88,7 +102,7 @@ impl Names {
             answer[7] = 1;
             answer.extend(address(9));
         }
-        Some(answer)
+        answer
     }
 
     /// Takes a question that came over a connection.

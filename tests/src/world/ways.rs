@@ -13,6 +13,11 @@ use super::weather::Fault;
 use super::{Event, Wish, World};
 use watchdog_core::net::{Closed, Connection};
 
+/// The longest wait of a resolver, and what was begun before it, are over so long after a storm.
+const WAITS_END_MS: u64 = 90_000;
+/// A tick in fair weather: four names, each with a question over TCP for either family, and an answer in a few pieces.
+const TICK_MS: u64 = 3_000;
+
 impl World<'_> {
     /// Holds alerts against what was logged.
     pub(super) fn judge_alerts(&mut self, wishes: &[Wish]) -> Result<(), String> {
@@ -47,6 +52,17 @@ impl World<'_> {
         };
         let proxys = proxy.weather.is_fair().then_some(proxy.weather.fair_since)?;
         Some(own.max(proxys).max(self.names_fair_since()?))
+    }
+
+    /// Once nothing can go wrong any more, a tick has what it needs long before its deadline: nobody is forgotten.
+    pub(super) fn judge_haste(&self) -> Result<(), String> {
+        let took = self.now - self.tick_began;
+        match self.healed_at {
+            Some(healed_at) if self.now > healed_at + WAITS_END_MS && took > TICK_MS => {
+                Err(format!("a tick took {took} ms in fair weather"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells what is in the way of a new connection, and the dice of whoever it is for.
