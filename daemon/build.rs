@@ -11,10 +11,12 @@ fn main() {
     }
     let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
-        println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/defmt.ld");
+        // The number of a format string is the address of its symbol: nothing may move when the program is loaded. For the
+        // binary's own tests too.
+        println!("cargo:rustc-link-arg=-no-pie");
+        println!("cargo:rustc-link-arg=-Wl,-T,{folder}/defmt.ld");
     } else {
-        // Relative relocations of a position-independent executable take a bit each instead of 24 bytes. The one for
-        // frames is none: see the profile in Cargo.toml.
+        // Relative relocations of a position-independent executable take a bit each instead of 24 bytes.
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
     // What ships aborts on a panic; tests unwind, and are not built by this profile.

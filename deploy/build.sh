@@ -31,10 +31,9 @@ build_binary() {
   build release "-C target-feature=+crt-static"
 }
 
-# The number of a format string is the address of its symbol, so nothing may move when it is loaded. What defmt's macros
-# leave out is decided here, by DEFMT_LOG.
+# Nothing of it moves when it is loaded, see daemon/build.rs. defmt's macros leave nothing out; WATCHDOG_LOG decides.
 build_frames() {
-  DEFMT_LOG=info build frames "-C target-feature=+crt-static -C relocation-model=static" --features defmt
+  DEFMT_LOG=debug build frames "-C target-feature=+crt-static -C relocation-model=static" --features defmt
 }
 
 # build PROFILE RUSTFLAGS [OPTION…]

@@ -1,8 +1,9 @@
 //! Frames: what the machine logs through defmt, for hosts where text is too dear (feature `defmt`).
 //!
-//! The same as `logfmt` writes of the same event, with numbers as numbers: the program writes the number of a format
-//! string and the arguments, and whoever holds the binary puts the text together again. Where the frames go is the global
-//! logger's affair. Durations are in milliseconds. Test: `tests/tests/frames.rs`, against the text of the same run.
+//! The same as `logfmt` writes of the same event, with numbers as numbers and the subject as a pair of its own: the program
+//! writes the number of a format string and the arguments, and whoever holds the binary puts a line together again, with texts
+//! quoted as Rust quotes them. Where the frames go is the global logger's affair. Durations are in milliseconds. Test:
+//! `tests/frames/tests/decoded.rs`, against the text of the same run.
 
 use crate::config::Config;
 use crate::decide::Event;
@@ -23,10 +24,10 @@ pub(crate) fn event(row: &Row, event: Event, config: &Config) {
 
 /// Logs one line of a message to people.
 pub(crate) fn message(text: &str) {
-    defmt::info!("event=message text={=str}", text);
+    defmt::info!("event=message text={=str:?}", text);
 }
 
-/// A signal's event, with the detail last: it is free text.
+/// A signal's event, pair by pair.
 struct Happened<'a> {
     row: &'a Row,
     event: Event,
@@ -37,33 +38,43 @@ impl defmt::Format for Happened<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         let Self { row, event, config } = self;
         let id = Named(row.id(), config);
+        let detail = row.detail();
         match event {
             Event::Firing { checks, .. } => {
-                defmt::write!(f, "event=firing signal={} checks={=u16}", id, checks);
-            }
-            Event::StillFiring { lasted } => {
                 defmt::write!(
                     f,
-                    "event=still firing signal={} for={=u64}ms",
+                    "event=firing {} checks={=u16} detail={=str:?}",
                     id,
-                    lasted.as_millis()
+                    checks,
+                    detail
+                );
+            }
+            Event::StillFiring { lasted } => {
+                let millis = lasted.as_millis();
+                defmt::write!(
+                    f,
+                    "event=\"still firing\" {} for={=u64}ms detail={=str:?}",
+                    id,
+                    millis,
+                    detail
                 );
             }
             Event::Resolved { lasted } => {
-                defmt::write!(
-                    f,
-                    "event=resolved signal={} after={=u64}ms",
-                    id,
-                    lasted.as_millis()
-                );
+                defmt::write!(f, "event=resolved {} after={=u64}ms", id, lasted.as_millis());
             }
             Event::Flapping { changes } => {
-                defmt::write!(f, "event=flapping signal={} changes={=u8}", id, changes);
+                defmt::write!(
+                    f,
+                    "event=flapping {} changes={=u8} detail={=str:?}",
+                    id,
+                    changes,
+                    detail
+                );
             }
             Event::Stable if row.incidents().firing => {
-                defmt::write!(f, "event=stable signal={} state=firing", id);
+                defmt::write!(f, "event=stable {} state=firing", id);
             }
-            Event::Stable => defmt::write!(f, "event=stable signal={} state=clear", id),
+            Event::Stable => defmt::write!(f, "event=stable {} state=clear", id),
         }
         if row.incidents().flapping && !matches!(event, Event::Flapping { .. }) {
             defmt::write!(f, " inside=flapping");
@@ -71,29 +82,21 @@ impl defmt::Format for Happened<'_> {
         if config.is_muted(row.id().kind, &row.id().subject) {
             defmt::write!(f, " muted=true");
         }
-        if matches!(
-            event,
-            Event::Firing { .. } | Event::StillFiring { .. } | Event::Flapping { .. }
-        ) {
-            defmt::write!(f, " detail={=str}", row.detail());
-        }
     }
 }
 
-/// An id with the name that the operator gave its rule.
+/// An id as pairs, with the name that the operator gave its rule.
 struct Named<'a>(&'a SignalId, &'a Config);
 
 impl defmt::Format for Named<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        let Self(id, config) = self;
-        match id.kind {
-            Kind::Rule(_) if id.subject.is_none() => {
-                defmt::write!(f, "{=str}", config.signal_name(id.kind));
-            }
-            Kind::Rule(_) => {
-                defmt::write!(f, "{=str}:{}", config.signal_name(id.kind), id.subject);
-            }
-            _ => defmt::write!(f, "{}", id),
+        let Self(SignalId { kind, subject }, config) = self;
+        match kind {
+            Kind::Rule(_) => defmt::write!(f, "signal={=str}", config.signal_name(*kind)),
+            _ => defmt::write!(f, "signal={}", kind),
+        }
+        if !subject.is_none() {
+            defmt::write!(f, " subject={=str:?}", subject.as_str());
         }
     }
 }

@@ -24,6 +24,12 @@ pub enum Planted {
     SecondFiringLost,
     /// A single failed answer of a source does not hold its children.
     ChildrenNotHeld,
+    /// A container's end is not taken from the engine's event.
+    DeathForgotten,
+    /// A stream of events that broke off is opened again from now on, not from where it broke off.
+    SinceForgotten,
+    /// A container that exits with 137 is taken for one that the kernel killed for want of memory.
+    OomGuessed,
     /// A chunk's size line without a digit is taken for the end of the body.
     SizeWithoutDigit,
     /// An alert's end in a request that was not accepted is taken for told.

@@ -596,15 +596,19 @@ impl Table {
 
     /// Between ticks: decides the signals for which the engine stated an active fact, and those alone.
     ///
-    /// Held ones wait, and while facts are not trusted at once they wait for their tick.
+    /// Held ones wait, and while facts are not trusted at once they wait for their tick: it stages anew what is still so
+    /// then, and what was so before must not outweigh that.
     pub fn settle_facts(&mut self, now: Instant, config: &Config) {
         for row in &mut self.rows {
             let fact = row.staged.as_ref().is_some_and(|staged| {
                 staged.strength == Strength::Fact && staged.observation == Observation::Active
             });
+            if !fact {
+                continue;
+            }
+            let detail = row.staged.take().map(|staged| staged.detail);
             let hold = hold_of(&self.holds, row.id.kind);
-            if fact && !hold.holding && hold.cautious_ticks == 0 {
-                let detail = row.staged.take().map(|staged| staged.detail);
+            if !hold.holding && hold.cautious_ticks == 0 {
                 row.settle(Observation::Active, now, &policy::of_fact(config), detail);
             }
         }

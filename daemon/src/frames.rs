@@ -1,10 +1,10 @@
 //! The log once more as defmt frames (feature `defmt`): composed here, carried by `log.rs`, read by `defmt-print`.
 //!
 //! A frame holds the number of a format string and its arguments; the strings stay in the binary that was built. What the
-//! machine in core logs of a signal is composed by itself; every other line of the log becomes a frame with its text. A frame
-//! goes as a whole or not at all. Nothing here waits or fails: a frame that is too long, or one too many before they are
-//! taken, is dropped and counted. Each thread composes on its own, and only the loop's thread logs. Limits:
-//! [`FRAMES_BYTES`]. Test: `tests/tests/frames.rs` decodes what the real binary writes.
+//! machine in core logs of a signal it composes itself; every other line of the log becomes a frame with its text. A frame goes
+//! as a whole or not at all. Nothing here waits or fails: a frame that is too long, one too many before they are taken, or
+//! one begun inside another is dropped and counted. Each thread composes on its own, and only the loop's thread logs. Limits:
+//! [`FRAMES_BYTES`]. Test: `tests/frames/tests/decoded.rs` decodes what the real binary writes.
 
 use std::cell::RefCell;
 use std::mem;
@@ -21,48 +21,6 @@ pub const END: u8 = 0;
 /// in it, has some 800.
 const FRAMES_BYTES: usize = 2048;
 
-struct Composer {
-    encoder: defmt::Encoder,
-    /// Whole frames, each with its end, and behind them the one in the making.
-    frames: heapless::Vec<u8, FRAMES_BYTES>,
-    /// Where the one in the making begins.
-    begun: usize,
-    /// Whether it still fits.
-    fits: bool,
-    lost: u64,
-}
-
-impl Composer {
-    fn encode(&mut self, step: impl FnOnce(&mut defmt::Encoder, &mut dyn FnMut(&[u8]))) {
-        let Self {
-            encoder,
-            frames,
-            fits,
-            ..
-        } = self;
-        step(encoder, &mut |bytes| {
-            *fits &= frames.extend_from_slice(bytes).is_ok()
-        });
-    }
-}
-
-/// A format that logs while it is being formatted finds this borrowed, and its own frame is not composed.
-fn compose(step: impl FnOnce(&mut Composer)) {
-    let _ = COMPOSER.try_with(|composer| composer.try_borrow_mut().map(|mut composer| step(&mut composer)));
-}
-
-thread_local! {
-    static COMPOSER: RefCell<Composer> = const {
-        RefCell::new(Composer {
-            encoder: defmt::Encoder::new(),
-            frames: heapless::Vec::new(),
-            begun: 0,
-            fits: true,
-            lost: 0,
-        })
-    };
-}
-
 // Seconds, as in the log's lines; 32 bits last until 2106.
 defmt::timestamp!(
     "{=u32:iso8601s}",
@@ -72,25 +30,37 @@ defmt::timestamp!(
 /// Begins a frame: what the global logger is asked for first.
 pub fn begin() {
     compose(|composer| {
-        composer.begun = composer.frames.len();
-        composer.fits = true;
-        composer.encode(|encoder, write| encoder.start_frame(write));
+        composer.depth = composer.depth.saturating_add(1);
+        if composer.depth == 1 {
+            composer.begun = composer.frames.len();
+            composer.fits = true;
+            composer.encode(|encoder, write| encoder.start_frame(write));
+        }
     });
 }
 
 /// Adds to the frame.
 pub fn add(bytes: &[u8]) {
-    compose(|composer| composer.encode(|encoder, write| encoder.write(bytes, write)));
+    compose(|composer| {
+        if composer.depth == 1 {
+            composer.encode(|encoder, write| encoder.write(bytes, write));
+        }
+    });
 }
 
 /// Ends the frame: it stays if all of it fitted.
 pub fn end() {
     compose(|composer| {
-        composer.encode(|encoder, write| encoder.end_frame(write));
-        if !composer.fits {
+        let is_outermost = composer.depth == 1;
+        composer.depth = composer.depth.saturating_sub(1);
+        if is_outermost {
+            composer.encode(|encoder, write| encoder.end_frame(write));
+            if composer.fits {
+                return;
+            }
             composer.frames.truncate(composer.begun);
-            composer.lost = composer.lost.saturating_add(1);
         }
+        composer.lost = composer.lost.saturating_add(1);
     });
 }
 
@@ -125,4 +95,90 @@ pub fn account(dropped: u64, _wall: Utc) -> Account {
     let mut account = Account::new();
     take(|frame| account = Account::from_slice(frame).unwrap_or_default());
     account
+}
+
+struct Composer {
+    encoder: defmt::Encoder,
+    /// Whole frames, each with its end, and behind them the one in the making.
+    frames: heapless::Vec<u8, FRAMES_BYTES>,
+    /// How many are begun and not ended: a format that logs while it is being formatted begins one inside another.
+    depth: u8,
+    /// Where the one in the making begins.
+    begun: usize,
+    /// Whether it still fits.
+    fits: bool,
+    lost: u64,
+}
+
+impl Composer {
+    fn encode(&mut self, step: impl FnOnce(&mut defmt::Encoder, &mut dyn FnMut(&[u8]))) {
+        let Self {
+            encoder,
+            frames,
+            fits,
+            ..
+        } = self;
+        step(encoder, &mut |bytes| {
+            *fits &= frames.extend_from_slice(bytes).is_ok()
+        });
+    }
+}
+
+thread_local! {
+    static COMPOSER: RefCell<Composer> = const {
+        RefCell::new(Composer {
+            encoder: defmt::Encoder::new(),
+            frames: heapless::Vec::new(),
+            depth: 0,
+            begun: 0,
+            fits: true,
+            lost: 0,
+        })
+    };
+}
+
+/// Every step borrows for itself, and none logs: it is never borrowed already.
+fn compose(step: impl FnOnce(&mut Composer)) {
+    let _ = COMPOSER.try_with(|composer| composer.try_borrow_mut().map(|mut composer| step(&mut composer)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken() -> (Vec<Vec<u8>>, u64) {
+        let mut frames = Vec::new();
+        let lost = take(|frame| frames.push(frame.to_vec()));
+        (frames, lost)
+    }
+
+    /// A frame begun inside another is left out and counted, and the outer one is as it would be without.
+    #[test]
+    fn a_frame_inside_another_is_counted() {
+        let compose = |inside: &dyn Fn()| {
+            begin();
+            add(&[1, 0, 9]);
+            inside();
+            add(&[7]);
+            end();
+        };
+        compose(&|| {});
+        compose(&|| compose(&|| compose(&|| {})));
+        let (frames, lost) = taken();
+        assert_eq!((frames.len(), lost), (2, 2));
+        assert_eq!(frames[0], frames[1]);
+    }
+
+    /// What does not fit costs its own frame, whole, and is counted.
+    #[test]
+    fn a_frame_that_does_not_fit_is_counted() {
+        for length in [10, FRAMES_BYTES, 10] {
+            begin();
+            add(&vec![1; length]);
+            end();
+        }
+        let (frames, lost) = taken();
+        assert_eq!((frames.len(), lost), (2, 1));
+        assert_eq!(taken(), (Vec::new(), 0));
+    }
 }

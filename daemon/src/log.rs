@@ -126,6 +126,7 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Pipe {
         Takes(usize),
+        TakesAndBreaks(usize),
         Full,
         Broken,
     }
@@ -139,6 +140,12 @@ mod tests {
             Pipe::Takes(most) => {
                 let taken = bytes.len().min(*most);
                 read.extend_from_slice(&bytes[..taken]);
+                Ok(taken)
+            }
+            Pipe::TakesAndBreaks(most) => {
+                read.extend_from_slice(&bytes[..*most]);
+                let taken = *most;
+                *pipe = Pipe::Broken;
                 Ok(taken)
             }
             Pipe::Full => Err(ErrorKind::WouldBlock.into()),
@@ -224,16 +231,11 @@ mod tests {
 
     #[test]
     fn a_line_cut_by_a_breaking_pipe_is_ended_before_the_next_one() {
-        becomes(Pipe::Takes(4));
-        let mut log = Log::new(Level::Info, |bytes| {
-            let taken = sink(bytes);
-            becomes(Pipe::Broken);
-            taken
-        });
+        becomes(Pipe::TakesAndBreaks(4));
+        let mut log = Log::new(Level::Info, sink);
         log.push(Level::Info, "half a line");
         log.flush(at(0));
         becomes(Pipe::Takes(4096));
-        log.lines.sink = sink;
         log.flush(at(10));
         let text = read();
         assert!(

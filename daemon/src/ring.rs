@@ -2,7 +2,7 @@
 //!
 //! The pipe's reader may hang just when there is much to say. What does not fit, or meets a pipe that is closed or fails, is
 //! dropped in whole records and counted, and the count is told once records get through again. It must never block,
-//! allocate after its start, or end the program. Limits: [`RING_BYTES`]. Tests: beside `log.rs`.
+//! allocate after its start, or end the program. What waits when the program ends is tried once more and then lost. Limits: [`RING_BYTES`]. Tests: beside `log.rs`.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -26,8 +26,7 @@ pub type Account = heapless::Vec<u8, LINE_BYTES_MAX>;
 /// The ring before one pipe.
 #[derive(Debug)]
 pub struct Ring {
-    /// Where the bytes go.
-    pub(crate) sink: Sink,
+    sink: Sink,
     /// The byte that ends a record and is nowhere inside one.
     end: u8,
     account_of: fn(u64, Utc) -> Account,

@@ -1,6 +1,7 @@
-//! The system calls that std does not offer: the only unsafe code of the workspace.
+//! The system calls that std does not offer, and with the feature `defmt` its global logger: the only unsafe code of the
+//! workspace.
 //!
-//! Each unsafe block is one call, with why it is sound. Nothing here decides anything, blocks (but [`statvfs`], which
+//! Each unsafe block is one call, with why it is sound; the logger is unsafe to promise, not to do. Nothing here decides anything, blocks (but [`statvfs`], which
 //! only a helper thread may call), panics, or changes a flag of a file description that others share. SIGPIPE needs no
 //! call: Rust's runtime ignores it before `main`, so a closed pipe is EPIPE. Tests: beside the code.
 
@@ -73,25 +74,21 @@ pub fn seed() -> io::Result<u64> {
 /// `WouldBlock` if it takes none now; `Interrupted` likewise; `BrokenPipe` if nobody reads any more; anything else that the system says.
 pub fn write_stdout(bytes: &[u8]) -> io::Result<usize> {
     static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
-    let is_terminal = IS_TERMINAL.get_or_init(|| io::stdout().is_terminal());
-    write_ready(libc::STDOUT_FILENO, surely_taken(bytes, *is_terminal))
+    let bytes_max = if *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal()) {
+        TERMINAL_BYTES
+    } else {
+        PIPE_BYTES
+    };
+    write_ready(libc::STDOUT_FILENO, bytes.get(..bytes_max).unwrap_or(bytes))
 }
 
-/// Writes to standard error as [`write_stdout`] writes to standard output: frames, for a file or a pipe.
+/// Writes to standard error, which is no terminal, as [`write_stdout`] writes to standard output.
 ///
 /// # Errors
 /// As there.
 #[cfg(feature = "defmt")]
 pub fn write_stderr(bytes: &[u8]) -> io::Result<usize> {
-    static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
-    let is_terminal = IS_TERMINAL.get_or_init(|| io::stderr().is_terminal());
-    write_ready(libc::STDERR_FILENO, surely_taken(bytes, *is_terminal))
-}
-
-/// Tells the first of `bytes`, as many as are taken without waiting if poll(2) says that any are.
-fn surely_taken(bytes: &[u8], is_terminal: bool) -> &[u8] {
-    let bytes_max = if is_terminal { TERMINAL_BYTES } else { PIPE_BYTES };
-    bytes.get(..bytes_max).unwrap_or(bytes)
+    write_ready(libc::STDERR_FILENO, bytes.get(..PIPE_BYTES).unwrap_or(bytes))
 }
 
 /// Where defmt's macros end: every thread composes frames of its own, see `frames.rs`.
@@ -99,8 +96,8 @@ fn surely_taken(bytes: &[u8], is_terminal: bool) -> &[u8] {
 #[defmt::global_logger]
 struct FrameLogger;
 
-// SAFETY: a frame that one thread begins is added to and ended by that thread, in memory of its own, so none needs to be kept
-// out in between, and every byte of a frame is taken through the encoder.
+// SAFETY: a frame that one thread begins is added to and ended by that thread, in memory of its own, so no other needs to be
+// kept out in between; one that is begun inside another is left out whole; and every byte goes through the encoder.
 #[cfg(feature = "defmt")]
 unsafe impl defmt::Logger for FrameLogger {
     fn acquire() {

@@ -84,6 +84,7 @@ fn play(docker: &mut Docker, now: Instant, list: &[&[u8]], inspect: &[&[u8]], ta
     while let Some(request) = docker.next() {
         asked += 1;
         assert!(asked < 100, "a tick asks no more than it may");
+        docker.begin(now);
         docker.head(request, 200, Some((1, 44)));
         let bodies = match request {
             Request::List => list,

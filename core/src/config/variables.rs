@@ -37,6 +37,13 @@ pub struct Variable {
     pub(super) value: Value,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Variable {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=str}", self.name);
+    }
+}
+
 impl Variable {
     /// Tells the name; families end in `<NAME>`.
     #[must_use]

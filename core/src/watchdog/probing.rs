@@ -386,6 +386,7 @@ impl Watchdog<'_> {
             .start(Owner::Engine, now, Some(deadline), Task::Request)
         {
             probing.asked = Asked::Request(request);
+            self.docker.begin(now);
         }
     }
 

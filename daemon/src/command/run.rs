@@ -33,11 +33,13 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Lines on standard output; in a build for frames, these on standard error.
+/// Lines on standard output; in a build for frames, these on standard error, unless a person looks at it.
 fn own_log(level: Level) -> Log {
     let log = Log::new(level, sys::write_stdout);
     #[cfg(feature = "defmt")]
-    let log = log.with_frames(sys::write_stderr);
+    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return log.with_frames(sys::write_stderr);
+    }
     log
 }
 

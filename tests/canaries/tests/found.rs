@@ -4,7 +4,7 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 13] = [
+const MISTAKES: [(Planted, &[&str]); 16] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
@@ -15,7 +15,10 @@ const MISTAKES: [(Planted, &[&str]); 13] = [
         &["RESOLVED", "was active", "was down"],
     ),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
-    (Planted::ChildrenNotHeld, &["event "]),
+    (Planted::ChildrenNotHeld, &["event ", "while its engine held it"]),
+    (Planted::DeathForgotten, &["container_down"]),
+    (Planted::SinceForgotten, &["events were asked for since"]),
+    (Planted::OomGuessed, &["container_oom"]),
     (Planted::AlertEndLost, &["a whole round", "not be told the end"]),
     (Planted::RefreshForgotten, &["has not been told again"]),
     (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, PipeReader, Read, pipe};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,11 +49,6 @@ impl Line {
     fn tells(&self, event: &str, signal: &str) -> bool {
         self.field("event") == event && self.field("signal") == signal
     }
-
-    /// The line without its time and level, which frames have in another place.
-    fn rest(&self) -> &str {
-        self.text.splitn(3, ' ').nth(2).unwrap()
-    }
 }
 
 fn binary() -> &'static Path {
@@ -82,7 +77,8 @@ struct Running {
     stderr: Option<PipeReader>,
     coming: Receiver<Line>,
     lines: Vec<Line>,
-    frames: Option<JoinHandle<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+    frames: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Running {
@@ -106,17 +102,27 @@ impl Running {
             stderr: Some(stderr),
             coming,
             lines: Vec::new(),
-            frames: None,
+            reader: None,
+            frames: Arc::default(),
         }
     }
 
     fn read_frames(&mut self) {
         let mut stderr = self.stderr.take().unwrap();
-        self.frames = Some(thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stderr.read_to_end(&mut bytes).unwrap();
-            bytes
+        let frames = Arc::clone(&self.frames);
+        self.reader = Some(thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                match stderr.read(&mut buffer).unwrap() {
+                    0 => return,
+                    bytes => frames.lock().unwrap().extend_from_slice(&buffer[..bytes]),
+                }
+            }
         }));
+    }
+
+    fn frames_so_far(&self) -> Vec<u8> {
+        self.frames.lock().unwrap().clone()
     }
 
     /// Reads lines until one is as wanted.
@@ -143,8 +149,9 @@ impl Running {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         assert!(wait(&mut self.child, SOON).expect("it ends").success());
         self.lines.extend(self.coming.iter());
-        let frames = self.frames.take().expect("somebody reads them").join().unwrap();
-        (mem::take(&mut self.lines), frames)
+        let reader = self.reader.take().expect("somebody reads its frames");
+        reader.join().unwrap();
+        (mem::take(&mut self.lines), self.frames_so_far())
     }
 }
 
@@ -179,45 +186,46 @@ fn decode(bytes: &[u8]) -> Vec<Frame> {
     }
 }
 
-/// What the frame of this line must say, but for durations, which it has exactly and the line has not.
-fn expected(line: &Line) -> String {
-    let event = line.field("event");
-    if event == "message" {
-        return format!("event=message text={}", line.field("text"));
-    }
-    if line.field("signal").is_empty() {
-        return line.rest().to_owned();
-    }
-    let mut text = format!("event={event} signal={}", line.field("signal"));
-    for key in [
-        "checks", "for", "after", "changes", "state", "inside", "muted", "detail",
-    ] {
-        if let Some(value) = line.fields.get(key) {
-            text += &format!(" {key}={value}");
-        }
-    }
-    text
+/// What the frame of this line must say: the pairs of the line, with the subject as one of its own, and durations in
+/// milliseconds, which are worded as the line has them.
+fn expected(line: &Line) -> BTreeMap<String, String> {
+    let mut pairs = line.fields.clone();
+    pairs.remove("ts");
+    pairs.remove("level");
+    pairs
 }
 
-/// A frame's text with its durations worded as the log has them.
-fn worded(text: &str) -> String {
-    for key in [" for=", " after="] {
-        let Some((before, after)) = text.split_once(key) else {
-            continue;
-        };
-        let Some((number, rest)) = after.split_once("ms") else {
-            continue;
-        };
-        if let Ok(millis) = number.parse() {
-            return format!("{before}{key}{}{rest}", Millis::from_millis(millis));
+/// Frames quote as Rust does, which has a number in place of a character that changes the one before it.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u{");
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (number, rest) = part.split_once('}').unwrap();
+        whole.push(char::from_u32(u32::from_str_radix(number, 16).unwrap()).unwrap());
+        whole.push_str(rest);
+    }
+    whole
+}
+
+fn said(frame: &Frame) -> BTreeMap<String, String> {
+    let mut pairs =
+        logfmt::parse(&unescaped(&frame.text)).unwrap_or_else(|error| panic!("{error}: {frame:?}"));
+    if let Some(subject) = pairs.remove("subject") {
+        let signal = pairs.get_mut("signal").expect("a subject is a signal's");
+        *signal = format!("{signal}:{subject}");
+    }
+    for key in ["for", "after"] {
+        let Some(value) = pairs.get_mut(key) else { continue };
+        if let Some(millis) = value.strip_suffix("ms").and_then(|number| number.parse().ok()) {
+            *value = Millis::from_millis(millis).to_string();
         }
     }
-    text.to_owned()
+    pairs
 }
 
 fn hold_against(frames: &[Frame], lines: &[Line]) {
     for (frame, line) in frames.iter().zip(lines) {
-        assert_eq!(worded(&frame.text), expected(line));
+        assert_eq!(said(frame), expected(line));
         assert_eq!(frame.level, line.field("level"));
         let at = humantime::parse_rfc3339(line.field("ts")).unwrap();
         let apart = frame.at.max(at).duration_since(frame.at.min(at)).unwrap();
@@ -233,6 +241,7 @@ fn hold_against(frames: &[Frame], lines: &[Line]) {
 fn frames_say_what_the_log_says() {
     let odd = "tōkyō \"a=b\" {} {=u8} \u{1f4a5}";
     let orchestrator = FakeOrchestrator::healthy();
+    let heartbeat = FakeOrchestrator::always(Answer::status(500));
     let setup = Setup::quiet()
         .ticks(1, 1)
         .orchestrator(&orchestrator)
@@ -243,7 +252,9 @@ fn frames_say_what_the_log_says() {
         .set("WATCHDOG_MUTE", "queue_old")
         .set("WATCHDOG_RULE_DEEP", "queue.depth > 3")
         .set("WATCHDOG_RULE_EACH", "stages[].count > 1 by stage")
-        .set("WATCHDOG_NONSENSE", "1");
+        .set("WATCHDOG_NONSENSE", "1")
+        .set("WATCHDOG_LOG", "debug")
+        .set("WATCHDOG_HEARTBEAT_URL", heartbeat.url());
     let mut running = Running::start(&setup);
     running.read_frames();
     let bad = move || {
@@ -287,6 +298,7 @@ fn frames_say_what_the_log_says() {
         "stable",
         "message",
         "stopped",
+        "heartbeat",
     ] {
         assert!(kinds.contains(&kind), "{kind} did not come: {kinds:?}");
     }
@@ -336,30 +348,42 @@ fn a_reader_that_hangs_costs_whole_frames_and_they_are_counted() {
         setup = setup.set(&format!("WATCHDOG_NONSENSE_{number:03}"), "1");
     }
     let mut running = Running::start(&setup);
-    running.until("started", |line| line.field("event") == "started");
-    running.read_frames();
-    // Ticks go by; the pipe is tried again at least once a second.
     running.until("the first message", |line| line.field("event") == "message");
+    running.read_frames();
+    // The pipe is tried again at least once a second.
+    let patience = Instant::now() + SOON;
+    let mut count = Count::of(&decode(&running.frames_so_far()));
+    while count.dropped == 0 {
+        assert!(Instant::now() < patience, "no account came: {count:?}");
+        thread::sleep(Duration::from_millis(10));
+        count = Count::of(&decode(&running.frames_so_far()));
+    }
     let (lines, bytes) = running.stop();
-    let frames = decode(&bytes);
-    let dropped: usize = frames
-        .iter()
-        .filter_map(|frame| {
-            frame
-                .text
-                .strip_prefix("event=log_dropped frames=")?
-                .parse::<usize>()
-                .ok()
-        })
-        .sum();
-    let accounts = frames
-        .iter()
-        .filter(|frame| frame.text.starts_with("event=log_dropped"))
-        .count();
-    assert!(dropped > 0, "the pipe took everything: {} frames", frames.len());
-    assert_eq!(frames.len() - accounts + dropped, lines.len());
+    let count = Count::of(&decode(&bytes));
+    assert_eq!(count.whole + count.dropped, lines.len());
     println!(
-        "frames: {dropped} of {} dropped and counted while nobody read",
+        "frames: {} of {} dropped and counted while nobody read",
+        count.dropped,
         lines.len()
     );
+}
+
+/// What came, and what is said to be missing.
+#[derive(Debug)]
+struct Count {
+    whole: usize,
+    dropped: usize,
+}
+
+impl Count {
+    fn of(frames: &[Frame]) -> Self {
+        let accounts: Vec<usize> = frames
+            .iter()
+            .filter_map(|frame| frame.text.strip_prefix("event=log_dropped frames=")?.parse().ok())
+            .collect();
+        Self {
+            whole: frames.len() - accounts.len(),
+            dropped: accounts.iter().sum(),
+        }
+    }
 }

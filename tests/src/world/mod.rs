@@ -3,13 +3,18 @@
 //! One thread, one seed, virtual time. The seed draws the configuration and which faults exist; two phases follow: faults,
 //! with every invariant held at every step, then none, after which all must be settled and told. The world knows what
 //! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
-//! Limits: TLS as no more than a handshake that ends well or not, no agents; of containers only that the engine lists them.
+//! Limits: TLS as no more than a handshake that ends well or not, no agents.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
 mod alert;
 mod alerting;
 mod alertmanager;
+mod channel;
+mod container;
+mod containers;
 mod dice;
+mod engine;
+mod living;
 mod names;
 mod options;
 mod oracle;
@@ -17,6 +22,8 @@ mod peers;
 mod proxy;
 mod request;
 mod signals;
+mod stream;
+mod troubles;
 mod ways;
 mod weather;
 
@@ -28,6 +35,8 @@ use watchdog_core::time::{Instant, Utc};
 use watchdog_core::watchdog::{Mode, Watchdog};
 
 use alerting::Alerting;
+use channel::Channel;
+pub use channel::Lateness;
 use dice::Dice;
 use names::Names;
 pub use options::Options;
@@ -49,6 +58,10 @@ pub struct Report {
     pub incidents: u64,
     /// Lines told.
     pub told: u64,
+    /// Truths of containers that had to be told, and were.
+    pub containers: u64,
+    /// How late the latest line was, as far as the channel was there.
+    pub lateness: Lateness,
     /// Of everything that the machine wished.
     pub hash: u64,
 }
@@ -59,6 +72,7 @@ enum Event {
     Closed(Connection, Closed, Option<Meaning>),
     Datagram(std::net::SocketAddr, Vec<u8>),
     Stat(u8),
+    Engine(troubles::Step),
     WallStep,
     Pause,
 }
@@ -96,6 +110,9 @@ struct World<'c> {
     proxy: Option<Proxy>,
     names: Names,
     things: peers::Things,
+    living: Option<living::Living>,
+    channel: Channel,
+    ticked_at: u64,
     oracle: Oracle,
     seen: Seen,
     ticks: u64,
@@ -113,21 +130,62 @@ struct World<'c> {
     report: Report,
 }
 
-/// Does something with room on the stack: the machine is some megabytes and passes over it on its way to the heap.
+/// What kind of invariant broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// Something that was to be told was not, or not in time.
+    Lost,
+    /// Something was told that was not so.
+    False,
+    /// Anything else: order, pace, secrets, rows left over, a panic.
+    Other,
+}
+
+impl Breach {
+    /// The kind of what [`run`] says.
+    #[must_use]
+    pub fn of(why: &str) -> Self {
+        const LOST: [&str; 6] = [
+            "lacks ",
+            "did not come",
+            "not told in time",
+            "has not settled",
+            "does not fire",
+            "still fires",
+        ];
+        const FALSE: [&str; 5] = [
+            "foretold",
+            "is not so",
+            "while its engine held it",
+            "resolved and goes on",
+            "are active, and",
+        ];
+        let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+        match () {
+            () if has(&LOST) => Self::Lost,
+            () if has(&FALSE) => Self::False,
+            () => Self::Other,
+        }
+    }
+}
+
+/// A thread to be, with room on its stack: the machine is some megabytes and passes over it on its way to the heap.
+pub fn roomy() -> std::thread::Builder {
+    std::thread::Builder::new().stack_size(64 * 1024 * 1024)
+}
+
+/// Does something in a [`roomy`] thread.
 ///
 /// # Panics
 /// If it panics, with that.
-pub fn with_room<T: Send + 'static>(act: fn() -> T) -> T {
-    let thread = std::thread::Builder::new()
-        .stack_size(64 * 1024 * 1024)
-        .spawn(act)
-        .expect("a thread");
+pub fn with_room<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = roomy().spawn(act).expect("a thread");
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Lets one world live; `Err` tells the broken invariant. To be called within [`with_room`].
+/// Lets one world live; `Err` tells the broken invariant. To be called within [`with_room`], or another [`roomy`] thread.
 ///
 /// # Errors
 /// The invariant that did not hold, with the time.
@@ -206,6 +264,9 @@ impl<'c> World<'c> {
                 .map(|drawn| Proxy::new(drawn, options.seed)),
             names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
+            living: living::Living::of(options, 1_000),
+            channel: Channel::new(options),
+            ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),
             ticks: 0,
@@ -230,6 +291,7 @@ impl<'c> World<'c> {
     fn live(&mut self) -> Result<Report, String> {
         self.rows_at_start = self.watchdog.table().rows().len();
         self.tell_wall()?;
+        self.engine_stepped();
         self.plan(60_000, Event::WallStep);
         self.plan(600_000, Event::Pause);
         let stormy_until = self.now + self.options.stormy_ms;
@@ -244,6 +306,10 @@ impl<'c> World<'c> {
             proxy.weather.heal(now);
         }
         self.things.heal();
+        if let Some(living) = &mut self.living {
+            living.engine.heal();
+        }
+        self.engine_stepped();
         let calm = 2 * self.options.flap_window_ms + 40 * self.options.interval_ms + 1_800_000;
         self.pass_until(stormy_until + calm)?;
         if let Some(id) = self.oracle.unsettled(self.now) {
@@ -266,6 +332,8 @@ impl<'c> World<'c> {
             .map(|signal| signal.incidents.len() as u64)
             .sum();
         self.report.told = self.oracle.told;
+        self.report.lateness = self.oracle.lateness;
+        self.report.containers = self.living.as_ref().map_or(0, |living| living.judge.told);
         Ok(self.report)
     }
 
@@ -321,6 +389,7 @@ impl<'c> World<'c> {
             Event::Closed(connection, why, meaning) if self.is_open(connection) => {
                 self.understood(connection, meaning);
                 self.open.remove(&connection.slot);
+                self.engine_lost(connection);
                 self.handle(Input::Closed(connection, why))
             }
             Event::Datagram(from, bytes) => self.handle(Input::Datagram(from, &bytes)),
@@ -332,6 +401,10 @@ impl<'c> World<'c> {
                     ..FileSystem::default()
                 };
                 self.handle(Input::FileSystem(place, Ok(figures)))
+            }
+            Event::Engine(step) => {
+                self.engine_step(step);
+                Ok(())
             }
             Event::WallStep => {
                 let step = self.wall_dice.between(1, 7_200_000);
@@ -346,6 +419,10 @@ impl<'c> World<'c> {
             Event::Pause => {
                 if self.options.pauses {
                     self.now += self.pause_dice.between(1_000, 900_000);
+                    self.channel.resumed_at = self.now;
+                    if let Some(living) = &mut self.living {
+                        (living.judge.gap_at, living.judge.inspect_gap_at) = (self.now, self.now);
+                    }
                     self.alerting.excuse(self.now);
                 }
                 let next = self.pause_dice.between(600_000, 7_200_000);
@@ -390,13 +467,21 @@ impl<'c> World<'c> {
                 self.seen.dependencies.insert(place, (good, took));
             }
             Some(Meaning::List(is_there)) => self.seen.list = Some(is_there),
+            Some(Meaning::Containers(snapshot)) => {
+                self.seen.list = Some(true);
+                if let Some(living) = &mut self.living {
+                    living.judge.listed(&snapshot, self.now);
+                    living.judge.observe(&living.engine, self.now);
+                }
+            }
+            Some(Meaning::Happened(sent)) => self.engine_heard(&sent),
             Some(Meaning::Taken) => {
                 (self.answered_ok, self.unacknowledged) = (true, false);
                 self.accepted_at = Some(self.now);
                 self.overflow = self.leaves_some;
             }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
-            None => {}
+            Some(Meaning::Looked) | None => {}
         }
     }
 
@@ -423,39 +508,65 @@ impl<'c> World<'c> {
 
     /// Holds what was logged, and what came of the message under way, against what was foretold.
     fn judge(&mut self, wishes: &[Wish]) -> Result<(), String> {
-        if self.watchdog.ticks() != self.ticks {
+        let ticked = self.watchdog.ticks() != self.ticks;
+        if ticked {
             self.ticks = self.watchdog.ticks();
             self.judge_haste()?;
             let seen = std::mem::take(&mut self.seen);
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
-            // The longest flood wait and some tries; with a crowd also a dozen messages, one a minute.
-            let crowd = if self.options.crowd { 900_000 } else { 0 };
-            let stops = if self.options.pauses { 2 * crowd } else { 0 };
-            let bound = 1_100_000 + crowd + stops + 2 * self.options.interval_ms;
-            let fair = self.telegram_fair_since().unwrap_or(self.now);
-            if let Some(id) = self.oracle.overdue(self.now, fair, bound) {
+            if let Some(living) = &mut self.living {
+                living.judge.observe(&living.engine, self.now);
+                let holding = self.oracle.is_engine_holding();
+                living.judge.tick(seen.list.is_some(), holding, self.now);
+            }
+            self.ticked_at = self.now;
+            if self.ticks == u64::from(self.options.raise_ticks) {
+                self.channel.ready_at = self.now;
+            }
+            if let Some(fair) = self.telegram_fair_since()
+                && let Some(id) = self.oracle.overdue(&self.channel, fair, self.now)
+            {
                 return Err(format!("{id} was not told in time"));
             }
             let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
             self.alerting.tick(self.now, wall, names_fair)?;
         }
+        // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
+        let since = self.ticked_at.max(self.channel.resumed_at);
+        if self.now - since > self.options.interval_ms + options::TIMEOUT_MS {
+            return Err("a tick is late".to_owned());
+        }
         for wish in wishes {
             if let Wish::Event(line) = wish {
-                self.oracle.event(line, self.now)?;
+                let (id, change) = self.oracle.event(line, self.now)?;
+                if let (Some(living), Some(fires), true) =
+                    (&self.living, change, id.starts_with("container_"))
+                {
+                    living.judge.changed(&id, fires, self.now)?;
+                }
             }
         }
         self.oracle.events_end()?;
+        if let (Some(living), true) = (&mut self.living, ticked) {
+            living.judge.verdict(|id| self.oracle.is_firing(id))?;
+        }
         self.judge_alerts(wishes)?;
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
-            self.oracle.ended(std::mem::take(&mut self.answered_ok), self.now);
+            let accepted = std::mem::take(&mut self.answered_ok);
+            if let (true, Some(fair)) = (accepted, self.telegram_fair_since()) {
+                self.oracle.note_lateness(&self.channel, fair, self.now);
+            }
+            self.channel.ended(accepted, self.overflow, self.now);
+            self.oracle.ended(accepted, self.now);
             self.things.composed = false;
         }
         let is_sending = self.watchdog.telegram().errand() != watchdog_core::channel::telegram::Errand::None;
         if is_sending && !self.things.composed {
             self.things.composed = true;
+            self.channel.begins(self.now);
             let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
             self.oracle.composed(self.now, wall, self.overflow);
         }
@@ -468,6 +579,7 @@ impl<'c> World<'c> {
             Wish::Close(connection) => {
                 if self.is_open(connection) {
                     self.open.remove(&connection.slot);
+                    self.engine_lost(connection);
                 }
                 Ok(())
             }
@@ -497,6 +609,9 @@ impl<'c> World<'c> {
             HostFile::MemInfo => {
                 self.tick_began = self.now;
                 self.things.turn(&mut self.dice);
+                if let Some(living) = &mut self.living {
+                    living.judge.tick_began = self.now;
+                }
                 self.seen.memory = self.things.memory;
                 self.things.memory.map(|percent| {
                     format!(
@@ -534,6 +649,11 @@ impl<'c> World<'c> {
         self.first_open.entry(connection.slot).or_insert(self.now);
         let (fault, dice) = self.met(connection, port)?;
         let delay = dice.between(1, 50);
+        let is_away = port == 0 && self.engine_is_away(fault.is_some());
+        let fault = if is_away { Some(Fault::Refused) } else { fault };
+        if matches!(port, 8443 | proxy::PORT) {
+            self.channel.fault = fault;
+        }
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
         let event = match fault {
             Some(Fault::BlackHole) => return Ok(()),
@@ -565,6 +685,17 @@ impl<'c> World<'c> {
             return Err(format!("{} to port {port}", request.method));
         }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        if port == 8443 {
+            self.channel.fault = fault;
+        }
+        if port == 0 && self.living.is_some() {
+            let slow = self.engine_is_slow(request.path).then_some(Fault::Slow);
+            if let Some(answer) = self.engine_answer(connection, request.path, fault)? {
+                let events = ways::pieces(connection, answer, fault.or(slow), &mut self.dice);
+                self.plan_all(events);
+            }
+            return Ok(());
+        }
         let answer = match port {
             8500 => self.things.envelope(fault, &mut self.dice),
             0 => self.things.engine(request.path, fault, &mut self.dice)?,

@@ -1,6 +1,7 @@
 //! What a seed draws: the configuration, and which faults exist in this world.
 
 use super::dice::Dice;
+use super::troubles::Trouble;
 use super::weather::Fault;
 use super::{alertmanager, names, proxy};
 
@@ -15,11 +16,22 @@ pub const SECRETS: [&str; 4] = [TOKEN, SECRET, alertmanager::PASSWORD, proxy::PA
 /// `WATCHDOG_NAME`
 pub const INSTANCE: &str = "host-<1>&co";
 
+/// `WATCHDOG_TIMEOUT`, milliseconds.
+pub const TIMEOUT_MS: u64 = 5_000;
 /// `WATCHDOG_ORCH_STALE_AFTER`, milliseconds.
 pub const STALE_AFTER_MS: u64 = 300_000;
 /// Looks in a row of the rule `failed_jobs`: more than any `WATCHDOG_RAISE_TICKS` here, so that caution after a master's
 /// alarm adds nothing to it.
 pub const RULE_TICKS: u32 = 5;
+
+/// A living engine: its containers have lives of their own.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// What may happen to them.
+    pub troubles: Vec<Trouble>,
+    /// Whether `/events` is refused.
+    pub events_refused: bool,
+}
 
 /// One world's options.
 #[derive(Clone, Debug)]
@@ -44,6 +56,8 @@ pub struct Options {
     pub dependencies: usize,
     /// Whether the engine is there.
     pub docker: bool,
+    /// Whether the engine lives, and how; else it lists one container that is there or not.
+    pub engine: Option<Life>,
     /// Whether the peers have names that DNS must find.
     pub names: bool,
     /// Whether `dep_down:d0` is muted.
@@ -83,6 +97,12 @@ impl Options {
             }
         }
         let crowd = dice.chance(12);
+        // A stream of its own, so that what else a seed draws stays what it was.
+        let mut life = Dice::new(seed ^ 0x6c69_7665_7321);
+        let engine = life.chance(60).then(|| Life {
+            events_refused: life.chance(15),
+            troubles: Trouble::ALL.into_iter().filter(|_| life.chance(60)).collect(),
+        });
         Self {
             seed,
             // A crowd makes many lines and so long work; an hour of it shows what a day would.
@@ -95,6 +115,7 @@ impl Options {
             flap_window_ms: dice.pick(&[600_000, 1_200_000, 1_800_000]),
             dependencies: usize::try_from(dice.below(5)).expect("small"),
             docker: dice.chance(60),
+            engine,
             names: dice.chance(40),
             muted: dice.chance(15),
             wall_steps: dice.chance(50),
@@ -157,7 +178,8 @@ impl Options {
             ("NAME", INSTANCE.to_owned()),
         ];
         if self.docker {
-            pairs.push(("CONTAINERS", "web".to_owned()));
+            let listed = if self.engine.is_some() { "web,db" } else { "web" };
+            pairs.push(("CONTAINERS", listed.to_owned()));
         }
         pairs.extend(self.channels());
         if self.muted {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::channel::{Channel, Lateness};
 use super::options::{INSTANCE, Options};
 use super::signals::{Look, Signal};
 use crate::{html, logfmt};
@@ -35,6 +36,8 @@ pub struct Oracle {
     active: usize,
     /// Lines about signals in accepted messages.
     pub told: u64,
+    /// How late the latest of them was.
+    pub lateness: Lateness,
 }
 
 impl Oracle {
@@ -56,7 +59,10 @@ impl Oracle {
         }
         ids.extend(["a<1>", "17"].map(|agent| format!("agent_overtime:{agent}")));
         if options.docker {
-            ids.extend(["docker_down", "container_down:web"].map(str::to_owned));
+            ids.push("docker_down".to_owned());
+            if options.engine.is_none() {
+                ids.push("container_down:web".to_owned());
+            }
         }
         for place in 0..options.dependencies {
             ids.push(format!("dep_down:d{place}"));
@@ -81,6 +87,7 @@ impl Oracle {
             sent: Vec::new(),
             active: 0,
             told: 0,
+            lateness: Lateness::default(),
         }
     }
 
@@ -157,11 +164,21 @@ impl Oracle {
         }
     }
 
-    /// The machine logged an event.
+    /// Whether the engine holds its children.
+    pub const fn is_engine_holding(&self) -> bool {
+        self.engine_holding
+    }
+
+    /// Whether a signal fires.
+    pub fn is_firing(&self, id: &str) -> bool {
+        self.signals.get(id).is_some_and(|signal| signal.firing)
+    }
+
+    /// The machine logged an event: tells its signal, and whether that fires now if that changed.
     ///
     /// # Errors
     /// It was not to be, or not now.
-    pub fn event(&mut self, line: &str, now: u64) -> Result<(), String> {
+    pub fn event(&mut self, line: &str, now: u64) -> Result<(String, Option<bool>), String> {
         let fields = logfmt::parse(line).map_err(|why| format!("{why}: {line}"))?;
         let field = |name: &str| fields.get(name).map_or("", String::as_str);
         let event = match field("event") {
@@ -184,7 +201,15 @@ impl Oracle {
                 return Err(format!("{id}: event {event:?}, foretold was {foretold:?}"));
             }
         }
-        signal.logged(&event, now)
+        let was_firing = signal.firing;
+        signal.logged(&event, now)?;
+        signal.logged_at = now;
+        if signal.lines(now, 0, options).is_empty() {
+            signal.owed_since = None;
+        } else {
+            signal.owed_since.get_or_insert(now);
+        }
+        Ok((id, (signal.firing != was_firing).then_some(signal.firing)))
     }
 
     /// All events of this moment were logged.
@@ -306,21 +331,43 @@ impl Oracle {
     /// The exchange ended; the machine knows whether its message was taken.
     pub fn ended(&mut self, accepted: bool, now: u64) {
         self.told += if accepted { self.sent.len() as u64 } else { 0 };
-        self.signals
-            .values_mut()
-            .for_each(|signal| signal.sent(accepted, now));
-    }
-
-    /// Tells a signal for which something has been left to tell for longer than `bound_ms`.
-    pub fn overdue(&mut self, now: u64, fair_since: u64, bound_ms: u64) -> Option<String> {
         for signal in self.signals.values_mut() {
+            let was_sent = signal.sent(accepted, now);
             if signal.lines(now, 0, &self.options).is_empty() {
                 signal.owed_since = None;
-            } else if now - (*signal.owed_since.get_or_insert(now)).max(fair_since) > bound_ms {
-                return Some(signal.id.clone());
+            } else if was_sent {
+                // What is left happened while the message was under way.
+                signal.owed_since = Some(signal.logged_at);
             }
         }
-        None
+    }
+
+    /// Notes how late the lines are that a message just told, over a channel that has been fair since `fair`; to be
+    /// called before what it changes is noted.
+    pub fn note_lateness(&mut self, channel: &Channel, fair: u64, now: u64) {
+        let lines = self.owed().count() as u64;
+        let sent = self.sent.iter().filter_map(|id| self.signals.get(id)?.owed_since);
+        let late = sent.map(|owed| {
+            let from = channel.tellable_from(owed, fair);
+            Lateness {
+                late_ms: now.saturating_sub(from),
+                allowed_ms: channel.told_by(owed, fair, lines).saturating_sub(from),
+            }
+        });
+        self.lateness = late.fold(self.lateness, Lateness::worse);
+    }
+
+    fn owed(&self) -> impl Iterator<Item = (&Signal, u64)> {
+        let signals = self.signals.values();
+        signals.filter_map(|signal| Some((signal, signal.owed_since?)))
+    }
+
+    /// Tells a signal of which something should have been told by now, over a channel that has been fair since `fair`.
+    pub fn overdue(&self, channel: &Channel, fair: u64, now: u64) -> Option<String> {
+        let lines = self.owed().count() as u64;
+        self.owed()
+            .find(|(_, owed)| now > channel.told_by(*owed, fair, lines))
+            .map(|(signal, _)| signal.id.clone())
     }
 
     /// Tells what has not settled: firing, flapping, or not told.
@@ -350,7 +397,7 @@ fn master_of(id: &str) -> Option<&'static str> {
     match id.split(':').next().unwrap_or(id) {
         "queue_old" | "queue_stalled" | "cost_over" | "stage_stuck" | "orch_stale" | "agent_overtime"
         | "failed_jobs" | "slow" => Some("orch_down"),
-        "container_down" => Some("docker_down"),
+        _ if id.starts_with("container_") => Some("docker_down"),
         _ => None,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::containers::Snapshot;
 use super::dice::Dice;
+use super::living::Sent;
 use super::options::SECRET;
 use super::signals::Look;
 use super::weather::Fault;
@@ -18,6 +20,12 @@ pub enum Meaning {
     Dependency(bool),
     /// The engine's list; whether the listed container is in it.
     List(bool),
+    /// The living engine's list.
+    Containers(Snapshot),
+    /// The living engine's word on one container.
+    Looked,
+    /// An event of its stream.
+    Happened(Sent),
     /// The message was taken.
     Taken,
     /// Nothing is to be sent for so many seconds.
@@ -250,7 +258,8 @@ impl Things {
     }
 }
 
-fn served(body: &str, meaning: Meaning, fault: Option<Fault>, dice: &mut Dice) -> Answer {
+/// A good answer, unless something is wrong.
+pub fn served(body: &str, meaning: Meaning, fault: Option<Fault>, dice: &mut Dice) -> Answer {
     match fault {
         Some(Fault::Broken) => Answer::new("500 Oops", "", None, dice),
         Some(Fault::Page) => Answer::new("200 OK", "<html>no</html>", None, dice),

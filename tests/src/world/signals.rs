@@ -68,6 +68,8 @@ pub struct Signal {
     sending: Option<(Belief, usize)>,
     /// Since when there is something to tell.
     pub owed_since: Option<u64>,
+    /// When something of it was logged last.
+    pub logged_at: u64,
 }
 
 const REMINDER_GAP_MAX: u64 = 24 * 3_600_000;
@@ -112,6 +114,7 @@ impl Signal {
             reminder: None,
             sending: None,
             owed_since: None,
+            logged_at: 0,
         }
     }
 
@@ -362,10 +365,10 @@ impl Signal {
         self.sending = Some((belief, self.incidents.len()));
     }
 
-    /// The message under way was taken, or not.
-    pub fn sent(&mut self, accepted: bool, now: u64) {
+    /// The message under way was taken, or not; tells whether it told of this.
+    pub fn sent(&mut self, accepted: bool, now: u64) -> bool {
         let Some((belief, told)) = self.sending.take().filter(|_| accepted) else {
-            return;
+            return false;
         };
         let again = self.belief == Belief::Firing && belief == Belief::Firing && told != self.told;
         if self.belief == Belief::Clear || again {
@@ -373,6 +376,7 @@ impl Signal {
         }
         (self.belief, self.told, self.reminder) = (belief, told, None);
         self.forgo_cost();
+        true
     }
 
     /// Tells when its newest incident began, and when its newest one that is over ended.

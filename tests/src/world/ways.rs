@@ -46,11 +46,11 @@ impl World<'_> {
 
     /// Tells since when nothing has been in the way to Telegram, if nothing is.
     pub(super) fn telegram_fair_since(&self) -> Option<u64> {
-        let own = self.weather[2].is_fair().then_some(self.weather[2].fair_since)?;
+        let own = self.weather[2].fair_now(self.now)?;
         let Some(proxy) = &self.proxy else {
             return Some(own);
         };
-        let proxys = proxy.weather.is_fair().then_some(proxy.weather.fair_since)?;
+        let proxys = proxy.weather.fair_now(self.now)?;
         Some(own.max(proxys).max(self.names_fair_since()?))
     }
 

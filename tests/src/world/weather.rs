@@ -195,6 +195,15 @@ impl Weather {
         self.possible.is_empty()
     }
 
+    /// Tells since when nothing has been wrong, if nothing is, without making the weather turn.
+    pub const fn fair_now(&self, now: u64) -> Option<u64> {
+        if self.possible.is_empty() || (self.now.is_none() && now < self.until) {
+            Some(self.fair_since)
+        } else {
+            None
+        }
+    }
+
     /// Tells whether nothing was wrong when it was last looked at.
     pub const fn is_calm(&self) -> bool {
         self.now.is_none()

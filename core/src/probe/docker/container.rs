@@ -6,6 +6,7 @@ use super::inspect::Inspection;
 use super::list::{Role, Row};
 use super::restarts::Restarts;
 use super::state::{Health, State};
+use crate::planted::{Planted, is_planted};
 use crate::text::Subject;
 use crate::time::{Instant, Millis, Utc};
 
@@ -132,6 +133,8 @@ struct Oom {
     at: Option<Instant>,
     /// Whether the engine's word for the present life was counted.
     counted: bool,
+    /// A start was heard since the last look, so that `counted` is of that life already.
+    is_of_heard_life: bool,
 }
 
 /// What events said since the container started.
@@ -213,7 +216,7 @@ impl Container {
         self.restarts = gone.restarts.clone();
         self.oom = Oom {
             at: gone.oom.at,
-            counted: false,
+            ..Oom::default()
         };
     }
 
@@ -233,6 +236,8 @@ impl Container {
         let is_young_again = !self.is_fresh && next.is_younger_than(&self.seen);
         if is_young_again && around.looks == Looks::Refused && next.state == State::Running {
             self.restarts.add(1, before(around), around.now);
+            // Once looks are granted again, the next must not count it a second time.
+            self.looked = None;
         }
         self.advance(next, around);
     }
@@ -274,6 +279,12 @@ impl Container {
     /// Tells whether an event said something of it at `time` or later.
     pub(super) fn was_heard_since(&self, time: Instant) -> bool {
         self.signs.heard.is_some_and(|heard| heard >= time)
+    }
+
+    /// Tells whether an event said something of it that a look begun at `time` can not have known.
+    pub(super) fn overtook(&self, time: Instant) -> bool {
+        let is_later = |heard: Option<Instant>| heard.is_some_and(|heard| heard > time);
+        is_later(self.signs.heard) || is_later(self.oom.at)
     }
 
     /// Tells when the last kill for want of memory was.
@@ -413,16 +424,18 @@ impl Container {
             (Some(old), Some(new)) if new < old => new,
             _ => u64::from(has_started),
         };
-        if has_started {
+        if has_started && !self.oom.is_of_heard_life {
             self.oom.counted = false;
         }
+        self.oom.is_of_heard_life = false;
         self.restarts.add(count, before.at, now);
     }
 
     /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us.
     fn count_oom(&mut self, said: &Inspection, around: &Circumstances) {
         let was_before = self.end == End::Before;
-        if said.oom_killed && !self.oom.counted && !was_before {
+        let guessed = is_planted(Planted::OomGuessed) && said.code == Some(ExitCode(137));
+        if (said.oom_killed || guessed) && !self.oom.counted && !was_before {
             self.oom.at = Some(around.now);
             self.has_news = true;
         }
@@ -467,10 +480,8 @@ impl Container {
 
     /// The kernel killed in it.
     pub(super) fn on_oom(&mut self, now: Instant) {
-        self.oom = Oom {
-            at: Some(now),
-            counted: true,
-        };
+        self.oom.at = Some(now);
+        self.oom.counted = true;
         self.has_news = true;
     }
 
@@ -478,7 +489,7 @@ impl Container {
     pub(super) fn on_start(&mut self, now: Instant) {
         self.begin_life();
         self.signs.heard = Some(now);
-        self.oom.counted = false;
+        (self.oom.counted, self.oom.is_of_heard_life) = (false, true);
         self.has_news = false;
         self.seen.state = State::Running;
         self.seen.health = Health::None;

@@ -193,6 +193,8 @@ pub struct Docker {
     interval: Millis,
     /// When the tick began.
     begun: Instant,
+    /// When the exchange under way began.
+    asked_at: Instant,
     answer: Answer,
     /// Whether any byte of the body was there that is no white space.
     has_body: bool,
@@ -225,6 +227,7 @@ impl Docker {
             looks_left: 0,
             interval: Millis::ZERO,
             begun: Instant::ZERO,
+            asked_at: Instant::ZERO,
             answer: Answer::None,
             has_body: false,
             reader: Reader::new(),
@@ -279,6 +282,11 @@ impl Docker {
             return None;
         }
         self.store.next_look(least).map(Request::Inspect)
+    }
+
+    /// An exchange begins, as [`Docker::next`] told: its answer may be older than what events say meanwhile.
+    pub const fn begin(&mut self, now: Instant) {
+        self.asked_at = now;
     }
 
     /// Tells whether the stream of events is to be opened, beside all else.

@@ -9,6 +9,7 @@ use super::inspect::Inspection;
 use super::list::{Role, Row};
 use super::state::State;
 use crate::limits::{CONTAINERS_MAX, LISTED_CONTAINERS_MAX};
+use crate::planted::{Planted, is_planted};
 use crate::text::Subject;
 use crate::time::Instant;
 
@@ -98,9 +99,15 @@ impl Store {
         }
     }
 
-    /// Takes over what inspect said.
-    pub(super) fn settle_look(&mut self, id: Id, said: &Inspection, around: &Circumstances) {
-        if let Some(container) = self.find(id) {
+    /// Takes over what inspect said, unless an event overtook it: then it is to be asked again.
+    pub(super) fn settle_look(
+        &mut self,
+        id: Id,
+        said: &Inspection,
+        asked_at: Instant,
+        around: &Circumstances,
+    ) {
+        if let Some(container) = self.find(id).filter(|container| !container.overtook(asked_at)) {
             container.settle_look(said, around);
         }
     }
@@ -198,6 +205,7 @@ impl Store {
             Action::Start => container.on_start(now),
             Action::Kill => container.on_kill(happened.signal, ns),
             Action::Stop => container.on_stop(ns),
+            Action::Die if is_planted(Planted::DeathForgotten) => {}
             Action::Die => container.on_die(ns, now),
             Action::Oom => container.on_oom(now),
             Action::Health => container.on_health(happened.health, looks, now),

@@ -6,6 +6,7 @@ use super::container::Engine;
 use super::events::EventReader;
 use super::{Answer, Docker, EventsState, Want};
 use crate::config;
+use crate::planted::{Planted, is_planted};
 use crate::time::{Instant, Millis};
 
 /// How long a refusal of `/events` stands before it is tried again.
@@ -75,7 +76,8 @@ impl Stream {
     pub(super) fn write_path(&self, out: &mut impl fmt::Write) -> fmt::Result {
         const NANOS: i64 = 1_000_000_000;
         out.write_str("/events?")?;
-        if let Some(next) = self.last_ns.and_then(|last| last.checked_add(1)) {
+        let last = self.last_ns.filter(|_| !is_planted(Planted::SinceForgotten));
+        if let Some(next) = last.and_then(|last| last.checked_add(1)) {
             let (seconds, nanos) = (next.div_euclid(NANOS), next.rem_euclid(NANOS));
             write!(out, "since={seconds}.{nanos:09}&")?;
         }

@@ -142,7 +142,7 @@ impl Docker {
                 self.looks = Looks::Granted;
                 if let Some(said) = self.inspect.said() {
                     self.outputs.keep(id, &said.output);
-                    self.store.settle_look(id, said, &around);
+                    self.store.settle_look(id, said, self.asked_at, &around);
                 }
             }
             (Answer::Status(403), _) => {

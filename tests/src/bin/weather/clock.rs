@@ -12,6 +12,8 @@ use crate::faults::Dice;
 
 /// How far a line's time may be from what the clock said when the line was read, on a busy machine.
 const TOLERANCE_S: i64 = 15;
+/// How old a message may be when it arrives, over a bad line.
+const UNDER_WAY: Duration = Duration::from_secs(60);
 /// Steps are of an hour at least, so that no wait and no tolerance looks like one,
 const HOUR_S: u64 = 3600;
 /// and of forty days at most.
@@ -34,6 +36,8 @@ pub struct Followed {
     pub back: usize,
     /// Lines whose time the clock never showed.
     pub wrong: usize,
+    /// Ends that messages told late, each with a minute of the day.
+    pub late: usize,
 }
 
 impl Clock {
@@ -113,26 +117,46 @@ impl Clock {
         }
         let wrong = lines.iter().filter(|(at, written_s, true_s)| {
             let off_s = written_s - true_s;
+            let lately = Duration::from_secs(TOLERANCE_S.unsigned_abs());
             !self
-                .shown(*at)
+                .shown(*at, lately)
                 .any(|shown| shown.abs_diff(off_s) <= TOLERANCE_S.unsigned_abs())
         });
         followed.wrong = wrong.count();
         followed
     }
 
+    /// Whether what ended then had ended at this minute of the day (`12:07Z`) by the clock of one who writes that now.
+    pub fn says(&self, now: Instant, ended: Instant, until: &str) -> bool {
+        let since_s = i64::try_from(ended.elapsed().as_secs()).unwrap_or(i64::MAX);
+        self.says_of(now, wall_s() - since_s, until)
+    }
+
+    fn says_of(&self, now: Instant, ended_s: i64, until: &str) -> bool {
+        self.shown(now, UNDER_WAY).any(|off_s| {
+            let around = [-TOLERANCE_S, 0, TOLERANCE_S];
+            around
+                .iter()
+                .any(|more_s| minute(ended_s + off_s + more_s) == until)
+        })
+    }
+
     /// By how much it was off at this time and shortly before, and 0: with no descriptor left the library cannot read its file,
     /// and tells the true time.
-    fn shown(&self, at: Instant) -> impl Iterator<Item = i64> {
+    fn shown(&self, at: Instant, lately: Duration) -> impl Iterator<Item = i64> {
         let ends = self.steps.iter().skip(1).map(|(began, _)| *began);
         let ends = ends.map(Some).chain([None]);
         let spans = self.steps.iter().zip(ends);
-        let in_force = spans.filter(move |((began, _), end)| {
-            let lately = end.is_none_or(|end| at <= end + Duration::from_secs(TOLERANCE_S.unsigned_abs()));
-            *began <= at && lately
-        });
+        let in_force =
+            spans.filter(move |((began, _), end)| *began <= at && end.is_none_or(|end| at <= end + lately));
         in_force.map(|((_, off_s), _)| *off_s).chain([0])
     }
+}
+
+/// The minute of the day as messages have it.
+fn minute(unix_s: i64) -> String {
+    let minutes = unix_s.div_euclid(60).rem_euclid(24 * 60);
+    format!("{:02}:{:02}Z", minutes / 60, minutes % 60)
 }
 
 fn written_s(line: &Line) -> Option<i64> {
@@ -175,6 +199,23 @@ mod tests {
         let between = (later(50), 1_003_600, 1_000_040);
         assert_eq!(clock.follow(&[late]).wrong, 1);
         assert_eq!(clock.follow(&[between]).wrong, 1);
+    }
+
+    /// The end of something past is told by the clock of the moment, not by the one of then.
+    #[test]
+    fn an_end_is_told_by_the_clock_of_the_moment() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let clock = clock(&[(start, 7200), (later(100), -10_800)]);
+        // 12:00:30 in truth.
+        let ended_s = 20_000 * 86_400 + 12 * 3600 + 30;
+        assert!(clock.says_of(later(200), ended_s, "09:00Z"));
+        assert!(!clock.says_of(later(200), ended_s, "14:00Z"));
+        assert!(!clock.says_of(later(200), ended_s, "09:02Z"));
+        assert!(
+            clock.says_of(later(130), ended_s, "14:00Z"),
+            "written before the step"
+        );
     }
 
     /// Steps go ahead and back in turn, each by an hour at least, and the file holds the last one whole.

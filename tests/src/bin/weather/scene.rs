@@ -14,7 +14,7 @@ use watchdog_tests::harness::{Setup, Watchdog};
 use crate::clock::{Clock, Followed};
 use crate::faults::{Dice, Fault, STORM, run};
 use crate::link::Link;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, late_ends};
 
 /// Bytes of data that the process may have.
 const DATA_BYTES_MAX: &str = "8388608";
@@ -265,7 +265,16 @@ impl Scene {
     }
 
     fn check_clock(&mut self) -> Option<Followed> {
-        let followed = self.clock.as_ref()?.followed_by(&self.watchdog.lines());
+        let clock = self.clock.as_ref()?;
+        let mut followed = clock.followed_by(&self.watchdog.lines());
+        let late = late_ends(&self.watchdog.lines(), &self.telegram.messages());
+        followed.late = late.len();
+        for end in late {
+            let is_true = |ended: &Instant| clock.says(end.told_at, *ended, &end.until);
+            if !end.ended_at.iter().any(is_true) {
+                self.wrong.push(format!("an end at a wrong time: {end:?}"));
+            }
+        }
         if followed.wrong > 0 {
             self.wrong
                 .push("lines have times that the clock never showed".to_owned());
@@ -287,10 +296,12 @@ impl Scene {
         }
         if let (Some(clock), Some(followed)) = (&self.clock, followed) {
             println!(
-                "weather: wall clock stepped {} times by an hour to forty days; the log went ahead {} times and back {} times",
+                "weather: wall clock stepped {} times by an hour to forty days; the log went ahead {} times and back {} times, \
+                 and {} ends were told late",
                 clock.steps(),
                 followed.ahead,
-                followed.back
+                followed.back,
+                followed.late
             );
         }
         println!(

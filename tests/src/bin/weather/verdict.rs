@@ -117,6 +117,42 @@ fn untrue(lines: &[Line], messages: &[Sent]) -> Vec<String> {
     untrue
 }
 
+/// A line that tells late of an end.
+#[derive(Clone, Debug)]
+pub struct LateEnd {
+    /// When it was told.
+    pub told_at: Instant,
+    /// Until when it says that it was, in the message's words.
+    pub until: String,
+    /// Ends of the signal that lasted as long as the line says.
+    pub ended_at: Vec<Instant>,
+}
+
+/// All lines of the messages that tell late.
+pub fn late_ends(lines: &[Line], messages: &[Sent]) -> Vec<LateEnd> {
+    let ended_at = |signal: &str, told: Duration| {
+        let ends = lines.iter().filter(|line| line.tells("resolved", signal));
+        let same = ends.filter(|line| humantime::parse_duration(line.field("after")) == Ok(told));
+        same.map(|line| line.at).collect()
+    };
+    let mut all = Vec::new();
+    for message in messages {
+        for line in message.text.lines() {
+            let until = line
+                .strip_suffix(", told late")
+                .and_then(|line| line.split_once(" until "));
+            if let (Some((_, until)), Some((signal, told))) = (until, told_duration(line)) {
+                all.push(LateEnd {
+                    told_at: message.at,
+                    until: until.to_owned(),
+                    ended_at: ended_at(signal, told),
+                });
+            }
+        }
+    }
+    all
+}
+
 /// The signal and the duration of a line that tells an end.
 fn told_duration(line: &str) -> Option<(&str, Duration)> {
     let (signal, rest) = line.split_once(" RESOLVED ")?.1.split_once(": ")?;
@@ -180,6 +216,20 @@ mod tests {
         let again = format!("(again: the answer was lost)\n{FIRING}");
         let verdict = judged(&[FIRING, &again, RESOLVED, LATE], "\"1m 30s\"", 2000);
         assert!(verdict.is_good(), "{verdict:?}");
+    }
+
+    /// A late line is taken apart, and the end that it means is found.
+    #[test]
+    fn late_lines_name_their_ends() {
+        let start = Instant::now();
+        let end = line(start, 1100, "event=resolved signal=dep_down:site after=15m");
+        let other = line(start, 2100, "event=resolved signal=dep_down:site after=16m");
+        let late = late_ends(&[end.clone(), other], &[message(FIRING), message(LATE)]);
+        assert_eq!(late.len(), 1);
+        assert_eq!(
+            (late[0].until.as_str(), &late[0].ended_at[..]),
+            ("12:07Z", &[end.at][..])
+        );
     }
 
     /// Each kind of untruth is found, and only it: lost, told twice, false, and a duration that the wall clock got into,

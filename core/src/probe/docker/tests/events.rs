@@ -193,6 +193,47 @@ fn a_want_of_memory_is_a_fact_at_once_and_counts_once() {
 }
 
 #[test]
+fn a_kill_of_a_life_counts_once_however_late_that_life_is_looked_at() {
+    // Looked at once, then started again; in that life the kernel kills a child, and only its end brings the next look.
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("running", 0, false, START, 0));
+    bench.hear(&event("health_status: unhealthy", "web", "", T));
+    bench.drain();
+    bench.hear(&(event("start", "web", "", T + 1) + &event("oom", "web", "", T + 2)));
+    bench.now = bench.now.after(Millis::from_secs(1_200));
+    assert_eq!(bench.oom("web"), "clear");
+    let later = START.replace("2026", "2027");
+    bench.inspect("web", inspection("exited", 3, true, &later, 0));
+    bench.hear(&event("die", "web", r#""exitCode":"3","#, T + 3));
+    bench.wait();
+    assert_eq!(bench.down("web"), "fact: exited 3");
+    assert_eq!(bench.oom("web"), "clear");
+}
+
+#[test]
+fn an_event_that_overtakes_a_look_wins() {
+    // Someone stopped it and started it again; the answer to the look in between comes last, and would show an end
+    // without any intent.
+    let mut bench = Bench::streaming();
+    let id = Id::parse(&id_of("web")).unwrap();
+    let look = Request::Inspect(id);
+    bench.docker.begin(bench.now);
+    bench.docker.head(look, 200, None);
+    bench.now = bench.now.after(Millis::from_millis(3));
+    bench.hear(&event("start", "web", "", T));
+    bench.docker.body(
+        look,
+        inspection("exited", 1, true, START, 0).as_bytes(),
+        bench.now,
+        &bench.config,
+    );
+    bench.docker.end(look, Close::Whole, bench.now);
+    assert_eq!(bench.down("web"), "clear");
+    assert_eq!(bench.oom("web"), "clear");
+    assert!(!bench.has_news());
+}
+
+#[test]
 fn an_unhealthy_one_is_told_with_its_last_words() {
     let mut bench = Bench::streaming();
     let log = r#""Health":{"Status":"unhealthy","Log":[{"Output":"no route"}]},"FinishedAt""#;

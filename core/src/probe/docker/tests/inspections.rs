@@ -315,3 +315,27 @@ fn odd_inspections_change_nothing() {
     assert_eq!(bench.oom("web"), "clear");
     assert_eq!(bench.down("web"), "clear");
 }
+
+#[test]
+fn a_restart_counts_once_when_looks_are_granted_again() {
+    // Another container's look is refused, so that the list's younger age counts; the next look is granted, and shows
+    // the same restart. Two of them are not three.
+    let mut bench = Bench::new();
+    bench.inspect("web", inspection("running", 0, false, START, 0));
+    bench.inspects.insert("db".into(), (403, String::new()));
+    bench
+        .tick(&[row("web", "running", "Up 1 second"), up("db")])
+        .unwrap();
+    for day in ["03", "04"] {
+        let sick = row("db", "running", "Up 1 hour (unhealthy)");
+        bench
+            .tick(&[row("web", "running", "Up 9 minutes"), sick])
+            .unwrap();
+        let started = START.replace("-02T", &format!("-{day}T"));
+        bench.inspect("web", inspection("running", 0, false, &started, 0));
+        bench
+            .tick(&[row("web", "running", "Up 2 seconds"), up("db")])
+            .unwrap();
+    }
+    assert_eq!(bench.restarting("web"), "clear");
+}

@@ -80,6 +80,7 @@ impl Bench {
             let mut path = String::new();
             self.docker.write_path(request, &mut path).unwrap();
             self.asked.push(path.clone());
+            self.docker.begin(self.now);
             let (status, body) = match request {
                 Request::Ping => (200, "OK".to_string()),
                 Request::List => (200, self.list.clone()),

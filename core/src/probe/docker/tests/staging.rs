@@ -18,6 +18,40 @@ fn staged(table: &Table, kind: Kind, name: &str) -> Option<(Observation, String)
 }
 
 #[test]
+fn a_fact_that_may_not_count_at_once_is_gone_if_it_is_no_more() {
+    // While the engine holds its containers a fact is staged between ticks; the next tick finds nothing wrong, and what
+    // was staged before must not outweigh that.
+    let mut config = Box::new(config::Config::EMPTY);
+    config.raise_ticks = 1;
+    let mut table = Box::new(Table::new());
+    let engine = crate::signal::SignalId {
+        kind: Kind::DockerDown,
+        subject: Subject::NONE,
+    };
+    let now = Instant::from_millis(1_000_000);
+    table.register(engine, now);
+    table.stage(
+        Kind::DockerDown,
+        &Subject::NONE,
+        Observation::Active,
+        0.0,
+        format_args!(""),
+    );
+    table.settle(now, &config);
+    let web = Subject::new("web");
+    table.stage_fact(
+        Kind::ContainerDown,
+        &web,
+        Observation::Active,
+        0.0,
+        format_args!("exited 1"),
+    );
+    table.settle_facts(now, &config);
+    assert_eq!(staged(&table, Kind::ContainerDown, "web"), None);
+    assert!(!table.is_firing(Kind::ContainerDown, &web));
+}
+
+#[test]
 fn a_good_tick_stages_every_container_and_every_absent_name() {
     // One died, one is sick, one is absent; a fact between ticks is staged alone.
     let mut bench = Bench::listing(&["absent"]);
