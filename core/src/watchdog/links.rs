@@ -285,6 +285,8 @@ impl Links {
             let Some(exchange) = exchanges.get_mut(owner.place()) else {
                 continue;
             };
+            // First: what finds its address with its deadline, or after a stop of the process, was looking it up until then.
+            exchange.time(now);
             if let Some(name) = exchange.awaits_addresses() {
                 match resolver.lookup(now, name) {
                     Lookup::Ready(addresses) | Lookup::Stale(addresses) => exchange.resolved(addresses),
@@ -292,7 +294,6 @@ impl Links {
                     Lookup::Pending => {}
                 }
             }
-            exchange.time(now);
         }
     }
 

@@ -52,8 +52,8 @@ struct Account {
     counts: (u64, u64),
     /// The last request: each signal, and whether it goes on in it.
     sent: Vec<(String, bool)>,
-    /// When the round began that is under way or was the last, and the signals in it.
-    round: (u64, BTreeSet<String>),
+    /// When the round began that is under way or was the last, and when each of its signals was sent.
+    round: (u64, BTreeMap<String, u64>),
     /// Signals of which it was told that they are firing, and not that they are over.
     owes_end: BTreeSet<String>,
     /// Of this hour: requests, failures, moments at which something changed.
@@ -168,7 +168,8 @@ impl Alerting {
             let truth = self.truth.get(&alert.id).copied().unwrap_or_default();
             is_true(alert, truth, now, wall_ms).map_err(|why| format!("alert {}: {why}", alert.id))?;
         }
-        if let Some(id) = self.lacking(place, &alerts, wall_ms) {
+        let is_another = self.begins_another_round(place, &alerts);
+        if is_another && let Some(id) = self.lacking(place, wall_ms) {
             return Err(format!("a whole round to Alertmanager {place} lacks {id}"));
         }
         let manager = &mut self.managers[place];
@@ -185,29 +186,38 @@ impl Alerting {
             }
         }
         account.count_request(now, self.options.crowd)?;
-        if alerts.iter().any(|alert| account.round.1.contains(&alert.id)) {
-            account.round = (now, BTreeSet::new());
+        if is_another {
+            account.round = (now, BTreeMap::new());
         }
         account
             .round
             .1
-            .extend(alerts.iter().map(|alert| alert.id.clone()));
+            .extend(alerts.iter().map(|alert| (alert.id.clone(), now)));
         let fault = manager.weather.at(now, &mut manager.dice);
         Ok((manager.answer(&alerts, fault, wall_ms), fault))
     }
 
-    /// Tells a signal that the last round lacked, if this request begins another one: it holds what was in the last.
-    fn lacking(&self, place: usize, alerts: &[Alert], wall_ms: i64) -> Option<&str> {
+    /// Tells whether a request begins another round: it holds what was in the last. A signal that changed in between may
+    /// have lost its row and got another, which is sent in the same round.
+    fn begins_another_round(&self, place: usize, alerts: &[Alert]) -> bool {
+        alerts.iter().any(|alert| {
+            let sent_at = self.accounts[place].round.1.get(&alert.id);
+            let truth = self.truth.get(&alert.id);
+            sent_at
+                .zip(truth)
+                .is_some_and(|(sent_at, truth)| truth.since < *sent_at)
+        })
+    }
+
+    /// Tells a signal that should have been in the last round and was not.
+    fn lacking(&self, place: usize, wall_ms: i64) -> Option<&str> {
         let (began, round) = &self.accounts[place].round;
-        if !alerts.iter().any(|alert| round.contains(&alert.id)) {
-            return None;
-        }
         let is_lacking = |(id, truth): &(&String, &Truth)| {
             let held = self.managers[place].held.get(*id);
             let is_believed = held.is_some_and(|held| held.is_active(wall_ms) && !held.misled);
             (truth.goes_on || (is_believed && !truth.is_discovered))
                 && truth.since < *began
-                && !round.contains(*id)
+                && !round.contains_key(*id)
         };
         let mut lacking = self.truth.iter().filter(is_lacking);
         lacking.next().map(|(id, _)| id.as_str())
