@@ -524,7 +524,8 @@ impl<'c> World<'c> {
             if self.ticks == u64::from(self.options.raise_ticks) {
                 self.channel.ready_at = self.now;
             }
-            if let Some(fair) = self.telegram_fair_since()
+            if self.ticks >= u64::from(self.options.raise_ticks)
+                && let Some(fair) = self.telegram_fair_since()
                 && let Some(id) = self.oracle.overdue(&self.channel, fair, self.now)
             {
                 return Err(format!("{id} was not told in time"));
