@@ -1,0 +1,243 @@
+//! What comes of the machine's wishes: files read, connections opened, requests taken to their peers.
+
+use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
+
+use super::names::Names;
+use super::options::{SECRETS, TOKEN};
+use super::peers::{Answer, Meaning};
+use super::weather::Fault;
+use super::{Event, Wish, World, alert, options, peers, proxy, request, ways};
+
+impl World<'_> {
+    pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
+        match wish {
+            Wish::Event(_) => Ok(()),
+            Wish::Close(connection) => {
+                if self.is_open(connection) {
+                    self.open.remove(&connection.slot);
+                    self.engine_lost(connection);
+                }
+                Ok(())
+            }
+            Wish::Open(connection, port) => self.connect(connection, port),
+            Wish::Secure(connection, name) => self.secure(connection, &name),
+            Wish::Write(connection, bytes) => self.written(connection, &bytes),
+            Wish::Query(server, bytes) => {
+                Names::read(&bytes)?;
+                let fault = self.weather[4].at(self.now, &mut self.dice);
+                let answer = peers::resolve(&bytes, fault)?;
+                if let Some(answer) = answer.and_then(|answer| self.names.answered(&bytes, answer, fault)) {
+                    let delay = self.dice.between(1, 60);
+                    self.plan(delay, Event::Datagram(server, answer));
+                }
+                Ok(())
+            }
+            Wish::Stat(place) => {
+                self.plan(1, Event::Stat(place));
+                Ok(())
+            }
+            Wish::File(file) => self.read(file),
+        }
+    }
+
+    pub(super) fn read(&mut self, file: HostFile) -> Result<(), String> {
+        let text = match file {
+            HostFile::MemInfo => {
+                self.tick_began = self.now;
+                self.things.turn(&mut self.dice);
+                if let Some(living) = &mut self.living {
+                    living.judge.tick_began = self.now;
+                }
+                self.seen.memory = self.things.memory;
+                self.things.memory.map(|percent| {
+                    format!(
+                        "MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n",
+                        percent
+                    )
+                })
+            }
+            HostFile::Hosts => Some("127.0.0.1 localhost\n".to_owned()),
+            HostFile::ResolvConf => Some("nameserver 127.0.0.53\n".to_owned()),
+            _ => None,
+        };
+        match text {
+            Some(text) => {
+                let cut = usize::try_from(self.dice.below(text.len() as u64)).expect("an index");
+                self.handle(Input::FilePart(file, &text.as_bytes()[..cut]))?;
+                self.handle(Input::FilePart(file, &text.as_bytes()[cut..]))?;
+                self.handle(Input::FileEnd(file, Ok(())))
+            }
+            None => self.handle(Input::FileEnd(file, Err(FileFault::NotFound))),
+        }
+    }
+
+    pub(super) fn peer(port: u16) -> usize {
+        match port {
+            8500 => 0,
+            0 => 1,
+            8443 => 2,
+            _ => 3,
+        }
+    }
+
+    pub(super) fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
+        self.open.insert(connection.slot, (connection, port));
+        self.first_open.entry(connection.slot).or_insert(self.now);
+        let (fault, dice) = self.met(connection, port)?;
+        let delay = dice.between(1, 50);
+        let is_away = port == 0 && self.engine_is_away(fault.is_some());
+        let fault = if is_away { Some(Fault::Refused) } else { fault };
+        if matches!(port, 8443 | proxy::PORT) {
+            self.channel.fault = fault;
+        }
+        let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
+        let event = match fault {
+            Some(Fault::BlackHole) => return Ok(()),
+            Some(Fault::Refused) => Event::Closed(connection, Closed::Refused, None),
+            Some(Fault::Unreachable) => Event::Closed(connection, Closed::Unreachable, None),
+            _ => Event::Connected(connection, is_bare.then_some(Meaning::Dependency(true))),
+        };
+        self.plan(delay, event);
+        Ok(())
+    }
+
+    pub(super) fn written(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), String> {
+        let Some((_, port)) = self
+            .open
+            .get(&connection.slot)
+            .copied()
+            .filter(|(open, _)| *open == connection)
+        else {
+            return Err("bytes for a connection that is not open".to_owned());
+        };
+        if let Some(events) = self.answered_beside(connection, port, bytes)? {
+            self.plan_all(events);
+            return Ok(());
+        }
+        let port = if port == proxy::PORT { 8443 } else { port };
+        let request = request::parse(bytes)?;
+        ways::check_secrets(bytes, port)?;
+        if port != 8443 && request.method != "GET" {
+            return Err(format!("{} to port {port}", request.method));
+        }
+        let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        if port == 8443 {
+            self.channel.fault = fault;
+        }
+        if port == 0 && self.living.is_some() {
+            let slow = self.engine_is_slow(request.path).then_some(Fault::Slow);
+            if let Some(answer) = self.engine_answer(connection, request.path, fault)? {
+                let events = ways::pieces(connection, answer, fault.or(slow), &mut self.dice);
+                self.plan_all(events);
+            }
+            return Ok(());
+        }
+        let answer = match port {
+            8500 => self.things.envelope(fault, &mut self.dice),
+            0 => self.things.engine(request.path, fault, &mut self.dice)?,
+            8443 => self.telegram(&request, fault)?,
+            _ => self.things.dependency(fault, &mut self.dice),
+        };
+        let events = ways::pieces(connection, answer, fault, &mut self.dice);
+        self.plan_all(events);
+        Ok(())
+    }
+
+    pub(super) fn plan_all(&mut self, events: Vec<(u64, Event)>) {
+        for (delay, event) in events {
+            self.plan(delay, event);
+        }
+    }
+
+    pub(super) fn telegram(
+        &mut self,
+        request: &request::Request<'_>,
+        fault: Option<Fault>,
+    ) -> Result<Answer, String> {
+        if request.path != format!("/bot{TOKEN}/sendMessage") || request.method != "POST" {
+            return Err("a strange request to the Bot API".to_owned());
+        }
+        let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
+        let text = body["text"].as_str().ok_or("no text")?;
+        if body["chat_id"] != options::CHAT || SECRETS.iter().any(|secret| text.contains(secret)) {
+            return Err(format!("wrong chat, or a secret: {text}"));
+        }
+        let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
+        if self.now < self.not_before {
+            return Err(format!(
+                "sent {} ms before retry_after",
+                self.not_before - self.now
+            ));
+        }
+        let gap = match () {
+            () if message.has_master => 1_000,
+            () if self.overflow => 60_000,
+            () => 5_000,
+        };
+        if !message.is_start && self.accepted_at.is_some_and(|at| self.now < at + gap) {
+            return Err("sent too soon after the last message".to_owned());
+        }
+        if self.unacknowledged && !message.is_again {
+            return Err("repeats what may have arrived without saying so".to_owned());
+        }
+        let answer = peers::telegram(fault, &mut self.dice);
+        if answer.is_taken {
+            self.unacknowledged = true;
+            self.leaves_some = message.left > 0;
+        }
+        Ok(answer)
+    }
+}
+
+/// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
+pub(super) fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
+    let fold = |bytes: &[u8], hash: &mut u64| {
+        for byte in bytes {
+            *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    let line = match &output {
+        Output::Log(_, line) | Output::Event(line) => *line,
+        Output::Write(_, bytes) => {
+            let text = alert::times_removed(&String::from_utf8_lossy(bytes));
+            fold(&times_removed(&text), hash);
+            ""
+        }
+        _ => "",
+    };
+    if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
+        return Err(format!("a secret or a line feed in {line:?}"));
+    }
+    fold(&times_removed(line), hash);
+    Ok(match output {
+        Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
+        Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
+        Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
+        Output::StartTls(connection, name) => Some(Wish::Secure(connection, name.to_owned())),
+        Output::Close(connection) => Some(Wish::Close(connection)),
+        Output::Query { server, bytes, .. } => Some(Wish::Query(server, bytes.to_vec())),
+        Output::ReadFile(file) => Some(Wish::File(file)),
+        Output::Stat(place, _) => Some(Wish::Stat(place)),
+        Output::Log(..) => None,
+        Output::Event(line) => Some(Wish::Event(line.to_owned())),
+    })
+}
+
+/// Leaves out what the wall clock may change: the time of a log line, and of a late line.
+pub(super) fn times_removed(text: &str) -> Vec<u8> {
+    let words = text.split([' ', '\r', '\n']);
+    let mut after_until = 0;
+    let mut kept = Vec::new();
+    for word in words {
+        after_until = if word == "until" {
+            2
+        } else {
+            0_i32.max(after_until - 1)
+        };
+        let is_length = word.parse::<u32>().is_ok();
+        if !word.starts_with("ts=") && (word == "until" || after_until == 0) && !is_length {
+            kept.extend_from_slice(word.as_bytes());
+        }
+    }
+    kept
+}
