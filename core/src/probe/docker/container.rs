@@ -324,6 +324,8 @@ impl Container {
             State::Created | State::Running | State::Paused | State::Removing => {
                 if self.end != End::None || self.signs.died.is_some() {
                     self.begin_life();
+                    // The engine's word was of the life before, unless a start was heard meanwhile.
+                    self.oom.counted &= self.oom.is_of_heard_life;
                 }
                 self.wish = self.wish.max(self.wish_alive(&before, is_younger, around));
             }

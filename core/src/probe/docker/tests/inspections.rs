@@ -339,3 +339,24 @@ fn a_restart_counts_once_when_looks_are_granted_again() {
     }
     assert_eq!(bench.restarting("web"), "clear");
 }
+
+#[test]
+fn a_want_of_memory_of_the_life_before_says_nothing_of_the_next_end() {
+    // The kernel killed it once; it runs again while looks fail, and is stopped from outside before one is granted.
+    let mut bench = Bench::new();
+    bench.tick(&[up("web")]).unwrap();
+    bench.inspect("web", inspection("exited", 137, true, START, 0));
+    bench
+        .tick(&[row("web", "exited", "Exited (137) 2 seconds ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "fact: exited 137 (SIGKILL)");
+    for status in [500, 403] {
+        bench.inspects.insert("web".into(), (status, String::new()));
+        bench.tick(&[row("web", "running", "Up 2 seconds")]).unwrap();
+        assert_eq!(bench.down("web"), "clear");
+    }
+    bench
+        .tick(&[row("web", "exited", "Exited (143) 2 seconds ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "clear");
+}
