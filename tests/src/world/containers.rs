@@ -162,6 +162,8 @@ pub struct Judge {
     pub inspect_gap_at: u64,
     /// When the last old event came, after a reconnect: what it says is overtaken until the next list.
     replayed_at: u64,
+    /// When the oldest of those heard since the newest list happened.
+    replayed_from: u64,
     was_holding: bool,
     ticks_since_release: u32,
     /// Truths that had to be told, and were.
@@ -200,6 +202,7 @@ impl Judge {
             gap_at: 0,
             inspect_gap_at: 0,
             replayed_at: 0,
+            replayed_from: u64::MAX,
             was_holding: false,
             ticks_since_release: u32::MAX,
             told: 0,
@@ -246,6 +249,7 @@ impl Judge {
         self.events_from = self.events_from.min(sent_at);
         if event.is_old(now) {
             self.replayed_at = now;
+            self.replayed_from = self.replayed_from.min(event.at());
         }
         let truth = &mut self.truths[event.place];
         truth.heard_at = now;
@@ -279,7 +283,7 @@ impl Judge {
     /// The machine has this list.
     pub fn listed(&mut self, snapshot: &Snapshot, now: u64) {
         self.list_at = snapshot.at;
-        self.events_from = u64::MAX;
+        (self.events_from, self.replayed_from) = (u64::MAX, u64::MAX);
         let gap_at = self.gap_at;
         let tick_began = self.tick_began;
         for (truth, (id, state)) in self.truths.iter_mut().zip(&snapshot.rows) {
@@ -398,6 +402,8 @@ impl Judge {
                 Ok(())
             };
         }
+        // What the history tells may be overtaken by what it tells next.
+        let from = from.min(self.replayed_from);
         let is_true = if kind == DOWN && place < LISTED {
             truth.fact.from(from).any(|level| level == Level::Must) || truth.down_looks >= self.raise_ticks
         } else {

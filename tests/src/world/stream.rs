@@ -53,6 +53,11 @@ impl Happened {
         self.ns + 2_000_000_000 < (EPOCH_MS + now) * 1_000_000
     }
 
+    /// The world's time of it.
+    pub const fn at(&self) -> u64 {
+        (self.ns / 1_000_000).saturating_sub(EPOCH_MS)
+    }
+
     /// A chunk of the stream, and at which byte the event in it is whole.
     pub fn chunk(&self) -> (Vec<u8>, usize) {
         let size = format!("{:x}\r\n", self.json.len() + 1);
