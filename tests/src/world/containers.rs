@@ -328,10 +328,12 @@ impl Judge {
             }
             let was_down = truth.lines[DOWN].from(list_at).any(|level| level != Level::Clear);
             truth.down_looks = if was_down { truth.down_looks + 1 } else { 0 };
+            // An event that comes behind the list starts another wait for its intent, or is older than what the list says.
+            let is_undisturbed = replayed_at < began && truth.heard_at < began;
             for (line, streak) in truth.lines.iter().zip(&mut truth.streaks) {
                 let (since, level) = line.since();
                 // What waits for its intent is not decided yet.
-                let counts = since + 200 < began && replayed_at < began;
+                let counts = since + 200 < began && is_undisturbed;
                 let goes_on = streak.since == since;
                 *streak = Streak {
                     since,
