@@ -50,85 +50,64 @@ const NETWORK: [Fault; 7] = [
     Fault::Reset,
     Fault::Cut,
 ];
-const SERVER: [Fault; 12] = [
-    NETWORK[0],
-    NETWORK[1],
-    NETWORK[2],
-    NETWORK[3],
-    NETWORK[4],
-    NETWORK[5],
-    NETWORK[6],
-    Fault::Broken,
-    Fault::Garbage,
-    Fault::Page,
-    Fault::Slow,
-    Fault::Patchy,
-];
-const TELEGRAM: [Fault; 24] = [
-    SERVER[0],
-    SERVER[1],
-    SERVER[2],
-    SERVER[3],
-    SERVER[4],
-    SERVER[5],
-    SERVER[6],
-    SERVER[7],
-    SERVER[8],
-    SERVER[9],
-    SERVER[10],
-    Fault::Flood(Some(0)),
-    Fault::Flood(Some(1)),
-    Fault::Flood(Some(30)),
-    Fault::Flood(Some(300)),
-    Fault::Flood(Some(1_000_000_000)),
-    Fault::Flood(None),
-    Fault::Bad("Bad Request: can't parse entities: Unsupported start tag"),
-    Fault::Bad("Bad Request: message is too long"),
-    Fault::Bad("Bad Request: chat not found"),
-    Fault::Unauthorized,
-    Fault::Forbidden,
-    Fault::Lost,
-    Fault::Lost,
-];
+const SERVER: [Fault; 12] = joined(
+    &NETWORK,
+    &[
+        Fault::Broken,
+        Fault::Garbage,
+        Fault::Page,
+        Fault::Slow,
+        Fault::Patchy,
+    ],
+);
+const TELEGRAM: [Fault; 24] = joined(
+    &SERVER,
+    &[
+        Fault::Flood(Some(0)),
+        Fault::Flood(Some(1)),
+        Fault::Flood(Some(30)),
+        Fault::Flood(Some(300)),
+        Fault::Flood(Some(1_000_000_000)),
+        Fault::Flood(None),
+        Fault::Bad("Bad Request: can't parse entities: Unsupported start tag"),
+        Fault::Bad("Bad Request: message is too long"),
+        Fault::Bad("Bad Request: chat not found"),
+        Fault::Unauthorized,
+        Fault::Forbidden,
+        Fault::Lost,
+        Fault::Lost,
+    ],
+);
 const DNS: [Fault; 3] = [Fault::Silent, Fault::Broken, Fault::Garbage];
-const ALERTMANAGER: [Fault; 18] = [
-    SERVER[0],
-    SERVER[1],
-    SERVER[2],
-    SERVER[3],
-    SERVER[4],
-    SERVER[5],
-    SERVER[6],
-    SERVER[7],
-    SERVER[8],
-    SERVER[9],
-    SERVER[10],
-    SERVER[11],
-    Fault::Flood(None),
-    Fault::Bad(""),
-    Fault::Unauthorized,
-    Fault::Forbidden,
-    Fault::Lost,
-    Fault::Lost,
-];
-const PROXY: [Fault; 12] = [
-    SERVER[0],
-    SERVER[1],
-    SERVER[2],
-    SERVER[3],
-    SERVER[4],
-    SERVER[5],
-    SERVER[6],
-    SERVER[7],
-    SERVER[8],
-    SERVER[9],
-    SERVER[10],
-    Fault::Forbidden,
-];
-const NAME_STREAM: [Fault; 11] = [
-    SERVER[0], SERVER[1], SERVER[2], SERVER[3], SERVER[4], SERVER[5], SERVER[6], SERVER[7], SERVER[8],
-    SERVER[9], SERVER[10],
-];
+const ALERTMANAGER: [Fault; 18] = joined(
+    &SERVER,
+    &[
+        Fault::Flood(None),
+        Fault::Bad(""),
+        Fault::Unauthorized,
+        Fault::Forbidden,
+        Fault::Lost,
+        Fault::Lost,
+    ],
+);
+const PROXY: [Fault; 12] = joined(&SERVER, &[Fault::Forbidden]);
+const NAME_STREAM: [Fault; 11] = joined(&SERVER, &[]);
+
+/// As many of the first as there is room for besides the others, and then these.
+const fn joined<const N: usize>(first: &[Fault], others: &[Fault]) -> [Fault; N] {
+    let mut all = [Fault::Lost; N];
+    let kept = N - others.len();
+    let mut place = 0;
+    while place < N {
+        all[place] = if place < kept {
+            first[place]
+        } else {
+            others[place - kept]
+        };
+        place += 1;
+    }
+    all
+}
 
 impl Fault {
     /// Those of an Alertmanager.

@@ -14,6 +14,8 @@ use crate::time::{Instant, Millis, Utc};
 pub(super) const INTENT_WAIT: Millis = Millis::from_millis(150);
 /// How far apart `stop` and `die` may be to belong together, in nanoseconds of the engine's clock: one second.
 const STOP_NEAR_NS: u64 = 1_000_000_000;
+/// How far a life's beginning and the event that tells of it are apart at most, likewise: two seconds.
+const START_NEAR_NS: u128 = 2_000_000_000;
 /// How long after a signal an end still counts as meant by it: a program that asked for a thread dump by SIGQUIT and
 /// lives on may crash by itself later. Longer stops show by their `stop`.
 const KILL_NEAR_NS: u64 = 60_000_000_000;
@@ -133,8 +135,8 @@ struct Oom {
     at: Option<Instant>,
     /// Whether the engine's word for the present life was counted.
     counted: bool,
-    /// A start was heard since the last look, so that `counted` is of that life already.
-    is_of_heard_life: bool,
+    /// The engine's time of the start that was heard last since the last look: `counted` is of that life already.
+    heard_start_ns: Option<i64>,
 }
 
 /// What events said since the container started.
@@ -177,6 +179,8 @@ pub(super) struct Container {
     pub(super) read: Option<Seen>,
     /// Whether only the list under way knows of it.
     pub(super) is_fresh: bool,
+    /// Whether a whole list has named it: until then it may be the heir of one whose name it took.
+    pub(super) was_listed: bool,
     pub(super) end: End,
     pub(super) wish: Wish,
     /// The number of the last time it was asked: the lowest is next.
@@ -199,6 +203,7 @@ impl Container {
             seen: Seen::default(),
             read: None,
             is_fresh: true,
+            was_listed: false,
             end: End::None,
             wish: Wish::None,
             asked: 0,
@@ -214,14 +219,12 @@ impl Container {
     /// Takes over what outlives a container when another takes its name, so that the name's signals go on.
     pub(super) fn inherit(&mut self, gone: &Self) {
         self.restarts = gone.restarts.clone();
-        self.oom = Oom {
-            at: gone.oom.at,
-            ..Oom::default()
-        };
+        self.oom.at = self.oom.at.max(gone.oom.at);
     }
 
     /// Takes over what a whole list said that was asked for at `asked_at`.
     pub(super) fn settle_list(&mut self, next: Seen, asked_at: Instant, around: &Circumstances) {
+        self.was_listed = true;
         if around.engine == Engine::Away {
             // What the engine did to it while it was away or came up is no restart loop of the container's.
             self.looked = None;
@@ -239,7 +242,12 @@ impl Container {
             // Once looks are granted again, the next must not count it a second time.
             self.looked = None;
         }
+        let was_over = self.end != End::None || self.signs.died.is_some();
         self.advance(next, around);
+        if was_over && self.end == End::None && self.oom.heard_start_ns.is_none() {
+            // It lives again: the engine's word was of the life before.
+            self.oom.counted = false;
+        }
     }
 
     /// Takes over what inspect said.
@@ -324,8 +332,6 @@ impl Container {
             State::Created | State::Running | State::Paused | State::Removing => {
                 if self.end != End::None || self.signs.died.is_some() {
                     self.begin_life();
-                    // The engine's word was of the life before, unless a start was heard meanwhile.
-                    self.oom.counted &= self.oom.is_of_heard_life;
                 }
                 self.wish = self.wish.max(self.wish_alive(&before, is_younger, around));
             }
@@ -426,10 +432,12 @@ impl Container {
             (Some(old), Some(new)) if new < old => new,
             _ => u64::from(has_started),
         };
-        if has_started && !self.oom.is_of_heard_life {
+        let heard_ns = self.oom.heard_start_ns.take();
+        let is_heard_life =
+            heard_ns.is_some_and(|ns| said.started.is_none_or(|started| is_near(started, ns)));
+        if has_started && !is_heard_life {
             self.oom.counted = false;
         }
-        self.oom.is_of_heard_life = false;
         self.restarts.add(count, before.at, now);
     }
 
@@ -443,6 +451,14 @@ impl Container {
         }
         self.oom.counted = said.oom_killed;
     }
+}
+
+/// Tells whether a life that began at `started` is the one whose start the engine told of at `ns`.
+fn is_near(started: Utc, ns: i64) -> bool {
+    const NANOS: i64 = 1_000_000_000;
+    let nanos = u32::try_from(ns.rem_euclid(NANOS)).unwrap_or(0);
+    let told = Utc::new(ns.div_euclid(NANOS), nanos);
+    started.nanos_since(told).unsigned_abs() <= START_NEAR_NS
 }
 
 /// The time of the list before this one, about.
@@ -488,10 +504,10 @@ impl Container {
     }
 
     /// It started: what went before means nothing any more.
-    pub(super) fn on_start(&mut self, now: Instant) {
+    pub(super) fn on_start(&mut self, ns: i64, now: Instant) {
         self.begin_life();
         self.signs.heard = Some(now);
-        (self.oom.counted, self.oom.is_of_heard_life) = (false, true);
+        (self.oom.counted, self.oom.heard_start_ns) = (false, Some(ns));
         self.has_news = false;
         self.seen.state = State::Running;
         self.seen.health = Health::None;

@@ -202,7 +202,7 @@ impl Store {
         let ns = happened.ns.unwrap_or_default();
         match happened.action {
             Action::Other => {}
-            Action::Start => container.on_start(now),
+            Action::Start => container.on_start(ns, now),
             Action::Kill => container.on_kill(happened.signal, ns),
             Action::Stop => container.on_stop(ns),
             Action::Die if is_planted(Planted::DeathForgotten) => {}
@@ -248,7 +248,7 @@ impl Store {
     fn hand_names_on(&mut self) {
         for place in 0..self.all.len() {
             let Some(heir) = self.all.get(place) else { continue };
-            let Some(read) = heir.read.as_ref().filter(|_| heir.is_fresh) else {
+            let Some(read) = heir.read.as_ref().filter(|_| !heir.was_listed) else {
                 continue;
             };
             let gone = self

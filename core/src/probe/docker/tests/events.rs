@@ -13,6 +13,7 @@ fn event(action: &str, name: &str, attributes: &str, ns: i64) -> String {
 }
 
 const T: i64 = 1_767_323_045_000_000_000;
+const MINUTE: i64 = 60_000_000_000;
 
 impl Bench {
     /// A bench whose stream is open, with `web` running.
@@ -199,10 +200,10 @@ fn a_kill_of_a_life_counts_once_however_late_that_life_is_looked_at() {
     bench.inspect("web", inspection("running", 0, false, START, 0));
     bench.hear(&event("health_status: unhealthy", "web", "", T));
     bench.drain();
-    bench.hear(&(event("start", "web", "", T + 1) + &event("oom", "web", "", T + 2)));
+    bench.hear(&(event("start", "web", "", T + MINUTE) + &event("oom", "web", "", T + MINUTE + 1)));
     bench.now = bench.now.after(Millis::from_secs(1_200));
     assert_eq!(bench.oom("web"), "clear");
-    let later = START.replace("2026", "2027");
+    let later = START.replace("03:04", "03:05");
     bench.inspect("web", inspection("exited", 3, true, &later, 0));
     bench.hear(&event("die", "web", r#""exitCode":"3","#, T + 3));
     bench.wait();
@@ -520,4 +521,58 @@ fn without_an_engine_no_events_are_wanted() {
     bench.docker.end(Request::Ping, Close::Broken, bench.now);
     assert!(bench.docker.close_tick().is_err());
     assert!(!bench.docker.wants_events());
+}
+
+#[test]
+fn a_kill_seen_with_a_new_life_counts_once() {
+    let mut bench = Bench::new();
+    bench.inspect("web", inspection("running", 0, false, START, 0));
+    bench.tick(&[row("web", "running", "Up 2 seconds")]).unwrap();
+    // The list still shows it ended; the look behind it shows the next life, in which the kernel has killed a child.
+    let later = START.replace("-02T", "-03T");
+    bench.inspect("web", inspection("running", 0, true, &later, 1));
+    bench
+        .tick(&[row("web", "exited", "Exited (1) 1 second ago")])
+        .unwrap();
+    bench.now = bench.now.after(Millis::from_secs(1_200));
+    bench.tick(&[row("web", "running", "Up 20 minutes")]).unwrap();
+    assert_eq!(bench.oom("web"), "clear");
+    bench
+        .tick(&[row("web", "running", "Up 20 minutes (unhealthy)")])
+        .unwrap();
+    assert_eq!(bench.oom("web"), "clear");
+}
+
+#[test]
+fn a_kill_of_a_life_whose_start_was_not_heard_counts() {
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("running", 0, false, START, 0));
+    bench.hear(&event("health_status: unhealthy", "web", "", T));
+    bench.drain();
+    // Life B: its start and a kill in it are heard. Life C began unheard; the kernel killed in it.
+    bench.hear(&(event("start", "web", "", T + 1) + &event("oom", "web", "", T + 2)));
+    bench.now = bench.now.after(Millis::from_secs(1_200));
+    assert_eq!(bench.oom("web"), "clear");
+    let later = START.replace("2026", "2027");
+    bench.inspect("web", inspection("exited", 3, true, &later, 2));
+    bench
+        .tick(&[row("web", "exited", "Exited (3) 1 second ago")])
+        .unwrap();
+    assert_ne!(bench.oom("web"), "clear");
+}
+
+#[test]
+fn a_kill_outlives_a_container_made_anew_whose_start_was_heard() {
+    for heard in [false, true] {
+        let mut bench = Bench::streaming();
+        bench.hear(&event("oom", "web", "", T));
+        bench.tick(&[up("web")]).unwrap();
+        bench.now = bench.now.after(Millis::from_secs(30));
+        let other = id_of("other");
+        if heard {
+            bench.hear(&event("start", "web", "", T + MINUTE).replace(&id_of("web"), &other));
+        }
+        bench.tick(&[up("web").replace(&id_of("web"), &other)]).unwrap();
+        assert_ne!(bench.oom("web"), "clear", "heard: {heard}");
+    }
 }
