@@ -123,7 +123,7 @@ impl Alerting {
                 (truth.goes_on, truth.since) = (goes_on, now);
             }
             (truth.began, truth.ended) = signal.newest();
-            truth.is_discovered = !signal.exact;
+            truth.is_discovered = !signal.exact && self.options.crowd;
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Drawn {
     /// It stands behind a login, and below a path.
     guarded: bool,
     /// By TLS.
-    secure: bool,
+    pub(super) secure: bool,
     calm_ms: u64,
     storm_ms: u64,
 }

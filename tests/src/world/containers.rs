@@ -112,6 +112,8 @@ struct Truth {
     death: Option<Death>,
     kill_heard: bool,
     heard_at: u64,
+    /// When the oldest event of the history that came since the newest list happened.
+    replayed_from: u64,
     listed_running_at: Option<u64>,
     ooms: Vec<Oom>,
     /// When the engine's word of a kill was last to be had, and whether it is now.
@@ -162,8 +164,6 @@ pub struct Judge {
     pub inspect_gap_at: u64,
     /// When the last old event came, after a reconnect: what it says is overtaken until the next list.
     replayed_at: u64,
-    /// When the oldest of those heard since the newest list happened.
-    replayed_from: u64,
     was_holding: bool,
     ticks_since_release: u32,
     /// Truths that had to be told, and were.
@@ -182,6 +182,7 @@ impl Judge {
             death: None,
             kill_heard: false,
             heard_at: 0,
+            replayed_from: u64::MAX,
             listed_running_at: None,
             ooms: Vec::new(),
             flagged: (0, false),
@@ -202,7 +203,6 @@ impl Judge {
             gap_at: 0,
             inspect_gap_at: 0,
             replayed_at: 0,
-            replayed_from: u64::MAX,
             was_holding: false,
             ticks_since_release: u32::MAX,
             told: 0,
@@ -249,9 +249,11 @@ impl Judge {
         self.events_from = self.events_from.min(sent_at);
         if event.is_old(now) {
             self.replayed_at = now;
-            self.replayed_from = self.replayed_from.min(event.at());
         }
         let truth = &mut self.truths[event.place];
+        if event.is_old(now) {
+            truth.replayed_from = truth.replayed_from.min(event.at());
+        }
         truth.heard_at = now;
         let is_present = engine.containers[event.place].id == event.id;
         match event.action.as_str() {
@@ -283,7 +285,7 @@ impl Judge {
     /// The machine has this list.
     pub fn listed(&mut self, snapshot: &Snapshot, now: u64) {
         self.list_at = snapshot.at;
-        (self.events_from, self.replayed_from) = (u64::MAX, u64::MAX);
+        self.events_from = u64::MAX;
         let gap_at = self.gap_at;
         let tick_began = self.tick_began;
         for (truth, (id, state)) in self.truths.iter_mut().zip(&snapshot.rows) {
@@ -296,6 +298,7 @@ impl Judge {
             {
                 death.steady_at.get_or_insert(now);
             }
+            truth.replayed_from = u64::MAX;
             let runs = *state == State::Running && *id == truth.life.0;
             truth.listed_running_at = runs.then_some(snapshot.at);
         }
@@ -405,7 +408,7 @@ impl Judge {
             };
         }
         // What the history tells may be overtaken by what it tells next.
-        let from = from.min(self.replayed_from);
+        let from = from.min(truth.replayed_from);
         let is_true = if kind == DOWN && place < LISTED {
             truth.fact.from(from).any(|level| level == Level::Must) || truth.down_looks >= self.raise_ticks
         } else {

@@ -3,10 +3,10 @@
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
 use super::names::Names;
-use super::options::{SECRETS, TOKEN};
+use super::options::{SECRET, SECRETS, TOKEN};
 use super::peers::{Answer, Meaning};
 use super::weather::Fault;
-use super::{Event, Wish, World, alert, options, peers, proxy, request, ways};
+use super::{Event, Wish, World, alert, alertmanager, names, options, peers, proxy, request, ways};
 
 impl World<'_> {
     pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
@@ -19,7 +19,15 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            Wish::Open(connection, port) => self.connect(connection, port),
+            Wish::Open(connection, port, address, server) => {
+                let wanted = self.server_of(port);
+                if !self.is_address_of(&address, port) || server != wanted {
+                    return Err(format!(
+                        "opens {address} port {port} with TLS {server:?}, wanted {wanted:?}"
+                    ));
+                }
+                self.connect(connection, port)
+            }
             Wish::Secure(connection, name) => self.secure(connection, &name),
             Wish::Write(connection, bytes) => self.written(connection, &bytes),
             Wish::Query(server, bytes) => {
@@ -120,6 +128,9 @@ impl World<'_> {
         if port != 8443 && request.method != "GET" {
             return Err(format!("{} to port {port}", request.method));
         }
+        if !matches!(port, 0 | 8443) {
+            self.check_get(&request, port)?;
+        }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
         if port == 8443 {
             self.channel.fault = fault;
@@ -140,6 +151,37 @@ impl World<'_> {
         };
         let events = ways::pieces(connection, answer, fault, &mut self.dice);
         self.plan_all(events);
+        Ok(())
+    }
+
+    /// Whether whoever listens at this port is there; a name may have many addresses of this host.
+    fn is_address_of(&self, address: &str, port: u16) -> bool {
+        match port {
+            0 => address == "/run/engine.sock",
+            names::PORT => address == "127.0.0.53",
+            _ if self.options.names => address.starts_with("127.0.0."),
+            _ => address == "127.0.0.1",
+        }
+    }
+
+    /// The name by which TLS is to begin at once.
+    fn server_of(&self, port: u16) -> Option<String> {
+        let place = alertmanager::at_port(port)?;
+        let drawn = self.options.alertmanagers.get(place)?;
+        drawn.secure.then(|| self.options.host("alerts"))
+    }
+
+    /// What is asked of an orchestrator or a dependency, and of whom.
+    fn check_get(&self, request: &request::Request<'_>, port: u16) -> Result<(), String> {
+        let (name, path) = if port == 8500 {
+            ("orch", "metrics")
+        } else {
+            ("dep", "health")
+        };
+        let host = format!("{}:{port}", self.options.host(name));
+        if request.path != format!("/{path}?key={SECRET}") || request.field("Host") != Some(host.as_str()) {
+            return Err(format!("port {port} is asked by {request:?}"));
+        }
         Ok(())
     }
 
@@ -210,8 +252,18 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>
     }
     fold(&times_removed(line), hash);
     Ok(match output {
-        Output::Open(connection, Peer::Tcp(address), _) => Some(Wish::Open(connection, address.port())),
-        Output::Open(connection, Peer::Unix(_), _) => Some(Wish::Open(connection, 0)),
+        Output::Open(connection, Peer::Tcp(address), server) => Some(Wish::Open(
+            connection,
+            address.port(),
+            address.ip().to_string(),
+            server.map(str::to_owned),
+        )),
+        Output::Open(connection, Peer::Unix(path), server) => Some(Wish::Open(
+            connection,
+            0,
+            path.to_owned(),
+            server.map(str::to_owned),
+        )),
         Output::Write(connection, bytes) => Some(Wish::Write(connection, bytes.to_vec())),
         Output::StartTls(connection, name) => Some(Wish::Secure(connection, name.to_owned())),
         Output::Close(connection) => Some(Wish::Close(connection)),

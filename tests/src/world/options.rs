@@ -130,7 +130,8 @@ impl Options {
         }
     }
 
-    fn host(&self, name: &str) -> String {
+    /// The host of a peer of this name.
+    pub fn host(&self, name: &str) -> String {
         if self.names {
             format!("{name}.test")
         } else {

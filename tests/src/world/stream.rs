@@ -72,6 +72,10 @@ pub fn is_asked_for(action: &str) -> bool {
         || matches!(action, "die" | "kill" | "oom" | "rename" | "start" | "stop")
 }
 
+/// `{"type":["container"],"event":["die","health_status","kill","oom","rename","start","stop"]}`
+const FILTER: &str = "%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22die%22%2C%22health_status%22%2C%22kill%22%2C%22\
+                      oom%22%2C%22rename%22%2C%22start%22%2C%22stop%22%5D%7D";
+
 /// Reads the path of a request for events: the time in `since`, if there is one.
 ///
 /// # Errors
@@ -92,7 +96,7 @@ pub fn since_of(path: &str) -> Result<Option<u64>, String> {
                 }
                 since = Some(number(seconds)? * 1_000_000_000 + number(nanos)?);
             }
-            Some(("filters", _)) => has_filter = true,
+            Some(("filters", FILTER)) => has_filter = true,
             _ => return Err(format!("odd events query {query}")),
         }
     }
