@@ -14,8 +14,6 @@ use crate::time::{Instant, Millis, Utc};
 pub(super) const INTENT_WAIT: Millis = Millis::from_millis(150);
 /// How far apart `stop` and `die` may be to belong together, in nanoseconds of the engine's clock: one second.
 const STOP_NEAR_NS: u64 = 1_000_000_000;
-/// How far a life's beginning and the event that tells of it are apart at most, likewise: two seconds.
-const START_NEAR_NS: u128 = 2_000_000_000;
 /// How long after a signal an end still counts as meant by it: a program that asked for a thread dump by SIGQUIT and
 /// lives on may crash by itself later. Longer stops show by their `stop`.
 const KILL_NEAR_NS: u64 = 60_000_000_000;
@@ -135,8 +133,8 @@ struct Oom {
     at: Option<Instant>,
     /// Whether the engine's word for the present life was counted.
     counted: bool,
-    /// The engine's time of the start that was heard last since the last look: `counted` is of that life already.
-    heard_start_ns: Option<i64>,
+    /// The engine's time of the last one that an event told: it is of the present life if that began before.
+    heard_ns: Option<i64>,
 }
 
 /// What events said since the container started.
@@ -244,7 +242,7 @@ impl Container {
         }
         let was_over = self.end != End::None || self.signs.died.is_some();
         self.advance(next, around);
-        if was_over && self.end == End::None && self.oom.heard_start_ns.is_none() {
+        if was_over && self.end == End::None {
             // It lives again: the engine's word was of the life before.
             self.oom.counted = false;
         }
@@ -432,20 +430,19 @@ impl Container {
             (Some(old), Some(new)) if new < old => new,
             _ => u64::from(has_started),
         };
-        let heard_ns = self.oom.heard_start_ns.take();
-        let is_heard_life =
-            heard_ns.is_some_and(|ns| said.started.is_none_or(|started| is_near(started, ns)));
-        if has_started && !is_heard_life {
-            self.oom.counted = false;
-        }
+        self.oom.counted &= !has_started;
         self.restarts.add(count, before.at, now);
     }
 
-    /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us.
+    /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us or an event of
+    /// the same life has told it.
     fn count_oom(&mut self, said: &Inspection, around: &Circumstances) {
+        let heard = self.oom.heard_ns.map(utc_of);
+        let was_heard =
+            matches!((heard, said.started), (Some(heard), Some(started)) if heard.nanos_since(started) >= 0);
         let was_before = self.end == End::Before;
         let guessed = is_planted(Planted::OomGuessed) && said.code == Some(ExitCode(137));
-        if (said.oom_killed || guessed) && !self.oom.counted && !was_before {
+        if (said.oom_killed || guessed) && !self.oom.counted && !was_heard && !was_before {
             self.oom.at = Some(around.now);
             self.has_news = true;
         }
@@ -453,12 +450,13 @@ impl Container {
     }
 }
 
-/// Tells whether a life that began at `started` is the one whose start the engine told of at `ns`.
-fn is_near(started: Utc, ns: i64) -> bool {
+/// The engine's time in an event.
+fn utc_of(ns: i64) -> Utc {
     const NANOS: i64 = 1_000_000_000;
-    let nanos = u32::try_from(ns.rem_euclid(NANOS)).unwrap_or(0);
-    let told = Utc::new(ns.div_euclid(NANOS), nanos);
-    started.nanos_since(told).unsigned_abs() <= START_NEAR_NS
+    Utc::new(
+        ns.div_euclid(NANOS),
+        u32::try_from(ns.rem_euclid(NANOS)).unwrap_or(0),
+    )
 }
 
 /// The time of the list before this one, about.
@@ -497,17 +495,18 @@ impl Container {
     }
 
     /// The kernel killed in it.
-    pub(super) fn on_oom(&mut self, now: Instant) {
+    pub(super) fn on_oom(&mut self, ns: i64, now: Instant) {
         self.oom.at = Some(now);
         self.oom.counted = true;
+        self.oom.heard_ns = Some(ns);
         self.has_news = true;
     }
 
     /// It started: what went before means nothing any more.
-    pub(super) fn on_start(&mut self, ns: i64, now: Instant) {
+    pub(super) fn on_start(&mut self, now: Instant) {
         self.begin_life();
         self.signs.heard = Some(now);
-        (self.oom.counted, self.oom.heard_start_ns) = (false, Some(ns));
+        self.oom.counted = false;
         self.has_news = false;
         self.seen.state = State::Running;
         self.seen.health = Health::None;

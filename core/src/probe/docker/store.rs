@@ -202,12 +202,12 @@ impl Store {
         let ns = happened.ns.unwrap_or_default();
         match happened.action {
             Action::Other => {}
-            Action::Start => container.on_start(ns, now),
+            Action::Start => container.on_start(now),
             Action::Kill => container.on_kill(happened.signal, ns),
             Action::Stop => container.on_stop(ns),
             Action::Die if is_planted(Planted::DeathForgotten) => {}
             Action::Die => container.on_die(ns, now),
-            Action::Oom => container.on_oom(now),
+            Action::Oom => container.on_oom(ns, now),
             Action::Health => container.on_health(happened.health, looks, now),
             Action::Rename => {
                 if let Some((name, role)) = named {

@@ -200,7 +200,9 @@ fn a_kill_of_a_life_counts_once_however_late_that_life_is_looked_at() {
     bench.inspect("web", inspection("running", 0, false, START, 0));
     bench.hear(&event("health_status: unhealthy", "web", "", T));
     bench.drain();
-    bench.hear(&(event("start", "web", "", T + MINUTE) + &event("oom", "web", "", T + MINUTE + 1)));
+    bench.hear(
+        &(event("start", "web", "", T + MINUTE) + &event("oom", "web", "", T + MINUTE + 1_000_000_000)),
+    );
     bench.now = bench.now.after(Millis::from_secs(1_200));
     assert_eq!(bench.oom("web"), "clear");
     let later = START.replace("03:04", "03:05");
@@ -575,4 +577,22 @@ fn a_kill_outlives_a_container_made_anew_whose_start_was_heard() {
         bench.tick(&[up("web").replace(&id_of("web"), &other)]).unwrap();
         assert_ne!(bench.oom("web"), "clear", "heard: {heard}");
     }
+}
+
+#[test]
+fn a_kill_that_was_heard_counts_once_though_the_start_before_it_was_not() {
+    // Looked at, then started again while the stream was away; the kill is heard, and the next look says it too.
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("running", 0, false, START, 0));
+    bench.hear(&event("health_status: unhealthy", "web", "", T));
+    bench.drain();
+    bench.hear(&event("oom", "web", "", T + 2 * MINUTE));
+    bench.now = bench.now.after(Millis::from_secs(1_200));
+    let later = START.replace("03:04", "03:05");
+    bench.inspect("web", inspection("running", 0, true, &later, 0));
+    bench.tick(&[row("web", "running", "Up 2 seconds")]).unwrap();
+    bench
+        .tick(&[row("web", "running", "Up 20 minutes (unhealthy)")])
+        .unwrap();
+    assert_eq!(bench.oom("web"), "clear");
 }
