@@ -240,9 +240,9 @@ impl Container {
             // Once looks are granted again, the next must not count it a second time.
             self.looked = None;
         }
-        let was_over = self.end != End::None || self.signs.died.is_some();
+        let is_other_life = is_young_again || self.end != End::None || self.signs.died.is_some();
         self.advance(next, around);
-        if was_over && self.end == End::None {
+        if is_other_life && self.end == End::None {
             // It lives again: the engine's word was of the life before.
             self.oom.counted = false;
         }
@@ -307,6 +307,10 @@ impl Container {
         let is_first = core::mem::take(&mut self.is_fresh);
         let before = core::mem::replace(&mut self.seen, next);
         let is_younger = !is_first && self.seen.is_younger_than(&before);
+        if is_younger && self.seen.state.is_ended() && self.died_long_before(around.now) {
+            // It lived and ended once more unheard: what was heard of the end before says nothing of this one.
+            self.begin_life();
+        }
         match self.seen.state {
             State::Unknown => {}
             State::Exited | State::Dead => {
@@ -350,6 +354,15 @@ impl Container {
         } else {
             Wish::None
         }
+    }
+
+    /// Tells whether the death that was heard is older than the end that the list tells of, however coarse its words are.
+    fn died_long_before(&self, now: Instant) -> bool {
+        let ended_s = self
+            .seen
+            .age_s
+            .map(|age| age.saturating_mul(2).saturating_add(120));
+        matches!((self.signs.died, ended_s), (Some(died), Some(ended_s)) if now.since(died.at).as_secs() > ended_s)
     }
 
     fn begin_life(&mut self) {

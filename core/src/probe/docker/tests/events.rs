@@ -596,3 +596,22 @@ fn a_kill_that_was_heard_counts_once_though_the_start_before_it_was_not() {
         .unwrap();
     assert_eq!(bench.oom("web"), "clear");
 }
+
+#[test]
+fn a_death_that_was_heard_says_nothing_of_a_later_end_that_was_not() {
+    // It died by itself, which was heard; while nothing was, it was started, and stopped from outside.
+    let mut bench = Bench::streaming();
+    bench.inspect("web", inspection("exited", 1, false, START, 0));
+    bench.hear(&event("die", "web", r#""exitCode":"1","#, T));
+    bench.wait();
+    bench
+        .tick(&[row("web", "exited", "Exited (1) 10 seconds ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "fact: exited 1");
+    bench.now = bench.now.after(Millis::from_secs(1_200));
+    bench.inspect("web", inspection("exited", 143, false, START, 0));
+    bench
+        .tick(&[row("web", "exited", "Exited (143) 5 seconds ago")])
+        .unwrap();
+    assert_eq!(bench.down("web"), "clear");
+}
