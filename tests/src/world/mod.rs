@@ -21,6 +21,9 @@
 //!
 //! Limits: TLS as no more than a name and a handshake that ends well or not; no heartbeat, no certificates, dependencies by
 //! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
+//! Not demanded, so that a machine without would pass: a want of memory that no event told, a fact between ticks before its tick,
+//! a restart loop before five minutes and six ticks; and what follows a failure behind names or a proxy is mostly judged in the
+//! calm at the end.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
 mod alert;
