@@ -35,6 +35,7 @@ mod containers;
 mod dice;
 mod engine;
 mod grants;
+mod hash;
 mod living;
 mod names;
 mod options;
@@ -60,6 +61,7 @@ use alerting::Alerting;
 use channel::Channel;
 pub use channel::Lateness;
 use dice::Dice;
+use hash::Hash;
 use names::Names;
 pub use options::Options;
 use oracle::{Oracle, Seen};
@@ -149,6 +151,7 @@ struct World<'c> {
     leaves_some: bool,
     rows_at_start: usize,
     report: Report,
+    hash: Hash,
 }
 
 /// What kind of invariant broke.
@@ -301,10 +304,8 @@ impl<'c> World<'c> {
             overflow: false,
             leaves_some: false,
             rows_at_start: 0,
-            report: Report {
-                hash: 0xcbf2_9ce4_8422_2325,
-                ..Report::default()
-            },
+            report: Report::default(),
+            hash: Hash::default(),
             options: options.clone(),
         }
     }
@@ -345,6 +346,7 @@ impl<'c> World<'c> {
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
         }
+        self.report.hash = self.hash.value();
         self.report.simulated_ms = self.now;
         self.report.incidents = self
             .oracle
