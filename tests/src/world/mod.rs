@@ -86,7 +86,7 @@ pub struct Report {
     pub containers: u64,
     /// How late the latest line was, as far as the channel was there.
     pub lateness: Lateness,
-    /// Of every line logged and every byte sent, but for times of the wall clock.
+    /// Of all that was said and wished, but for times of the wall clock.
     pub hash: u64,
 }
 
@@ -171,7 +171,8 @@ impl Breach {
     /// The kind of what [`run`] says.
     #[must_use]
     pub fn of(why: &str) -> Self {
-        const LOST: [&str; 6] = [
+        const LOST: [&str; 7] = [
+            "was not taken",
             "lacks ",
             "did not come",
             "not told in time",
@@ -179,7 +180,8 @@ impl Breach {
             "does not fire",
             "still fires",
         ];
-        const FALSE: [&str; 5] = [
+        const FALSE: [&str; 6] = [
+            "was not seen",
             "foretold",
             "is not so",
             "while its engine held it",
@@ -291,7 +293,7 @@ impl<'c> World<'c> {
             names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             living: living::Living::of(options, 1_000),
-            channel: Channel::new(options),
+            channel: Channel::default(),
             ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),

@@ -6,12 +6,13 @@ use watchdog_core::time::{Instant, Utc};
 use super::grants::wish_of;
 use super::peers::Meaning;
 use super::signals::Look;
-use super::{Event, Wish, World, options};
+use super::{Event, Wish, World, alertmanager, options};
 
 impl World<'_> {
     pub(super) fn pass_until(&mut self, end: u64) -> Result<(), String> {
         loop {
             let deadline = self.watchdog.deadline().as_millis();
+            self.hash.fold(deadline);
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
@@ -169,6 +170,7 @@ impl World<'_> {
             self.ticks = self.watchdog.ticks();
             self.judge_haste()?;
             let seen = std::mem::take(&mut self.seen);
+            self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
             if let Some(living) = &mut self.living {
@@ -186,7 +188,7 @@ impl World<'_> {
             {
                 return Err(format!("{id} was not told in time"));
             }
-            let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
+            let (wall, names_fair) = (self.wall_now(), self.address_fair_since(alertmanager::PORT));
             self.alerting.tick(self.now, wall, names_fair)?;
         }
         // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
@@ -215,6 +217,11 @@ impl World<'_> {
             let accepted = std::mem::take(&mut self.answered_ok);
             if let (true, Some(fair)) = (accepted, self.telegram_fair_since()) {
                 self.oracle.note_lateness(&self.channel, fair, self.now);
+            }
+            if accepted {
+                self.judge_success()?;
+            } else {
+                self.judge_failure()?;
             }
             self.channel.ended(accepted, self.overflow, self.now);
             self.oracle.ended(accepted, self.now);
