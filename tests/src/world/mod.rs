@@ -34,6 +34,7 @@ mod container;
 mod containers;
 mod dice;
 mod engine;
+mod frame;
 mod grants;
 mod living;
 mod names;
