@@ -7,16 +7,10 @@
 
 use std::collections::VecDeque;
 
-use serde_json::json;
-
-use super::container::{CHECKED, Cause, Container, EPOCH_MS, Health, NAMES, POLICY, State, id_text};
+use super::container::{CHECKED, Cause, Container, Health, NAMES, POLICY, State};
 use super::dice::Dice;
-use super::options::SECRET;
-use super::stream::{Cut, Happened, Stream, is_asked_for};
+use super::stream::{Cut, Happened, Stream};
 use super::troubles::{After, InspectMode, Next, Step, Trouble};
-
-/// Events that the engine remembers, of all types.
-const HISTORY_MAX: usize = 256;
 
 /// The engine.
 #[derive(Clone, Debug)]
@@ -34,11 +28,11 @@ pub struct Engine {
     pub inspect: InspectMode,
     /// The standing answer to `/events`.
     pub stream: Option<Stream>,
-    history: VecDeque<Happened>,
+    pub(super) history: VecDeque<Happened>,
     /// The number of the next event.
     pub numbered: u64,
-    last_ns: u64,
-    last_die: [u64; NAMES.len()],
+    pub(super) last_ns: u64,
+    pub(super) last_die: [u64; NAMES.len()],
     ids: u64,
     /// Steps to be planned, with their delays.
     pub plans: Vec<(u64, Step)>,
@@ -447,73 +441,5 @@ impl Engine {
                 self.mend_later(place);
             }
         }
-    }
-
-    /// Something happened to a container.
-    fn emit(&mut self, place: usize, action: &str, attributes: &[(&str, &str)], now: u64) {
-        self.last_ns = (self.last_ns + 1).max((EPOCH_MS + now) * 1_000_000);
-        let id = self.containers[place].id;
-        let mut actor = json!({"name": NAMES[place], "image": "i", "a": SECRET});
-        for (key, value) in attributes {
-            actor[*key] = json!(value);
-        }
-        let ns = self.last_ns;
-        let json = json!({
-            "status": action, "id": id_text(id), "Type": "container", "Action": action,
-            "Actor": {"ID": id_text(id), "Attributes": actor}, "scope": "local", "time": ns / 1_000_000_000, "timeNano": ns,
-        });
-        let happened = Happened {
-            number: self.numbered,
-            ns,
-            place,
-            action: action.to_owned(),
-            id,
-            asks_to_end: attributes.iter().any(|pair| pair.0 == "signal" && pair.1 != "1"),
-            json: json.to_string(),
-        };
-        if action == "die" {
-            self.last_die[place] = self.numbered;
-        }
-        self.numbered += 1;
-        self.history.push_back(happened);
-        if self.history.len() > HISTORY_MAX {
-            self.history.pop_front();
-        }
-    }
-
-    /// Events from a number on, as far as they are remembered.
-    pub fn events_from(&self, number: u64) -> Vec<Happened> {
-        self.history
-            .iter()
-            .filter(|event| event.number >= number && is_asked_for(&event.action))
-            .cloned()
-            .collect()
-    }
-
-    /// Whether no later end of this container followed.
-    pub fn is_last_die(&self, event: &Happened) -> bool {
-        self.last_die[event.place] == event.number
-    }
-
-    /// The number of the first remembered event that is not older than `ns`.
-    pub fn number_since(&self, ns: u64) -> u64 {
-        let first = self.history.iter().find(|event| event.ns >= ns);
-        first.map_or(self.numbered, |event| event.number)
-    }
-
-    /// The list.
-    pub fn list(&self, now: u64) -> String {
-        let there = self.containers.iter().filter(|one| one.state != State::Absent);
-        let rows = there.map(|one| one.row(now));
-        serde_json::Value::from_iter(rows).to_string()
-    }
-
-    /// One container, if it is there.
-    pub fn inspect(&self, id: &str) -> Option<(String, &Container)> {
-        let one = self
-            .containers
-            .iter()
-            .find(|one| one.state != State::Absent && id_text(one.id) == id)?;
-        Some((one.inspection().to_string(), one))
     }
 }

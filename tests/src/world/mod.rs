@@ -6,7 +6,7 @@
 //!
 //! Twelve invariants, and where they are held:
 //! 1. what fired is told, by its bound (`channel.rs`), and so is its end; in the calm nothing is left (`live`);
-//! 2. nothing is told that was not so (`oracle.rs`, `containers.rs`);
+//! 2. nothing is told that was not so (`oracle.rs`, `containers.rs` with `truth.rs`);
 //! 3. no end before its firing, worst first, late lines true in their times (`oracle.rs`, `signals.rs`);
 //! 4. nothing twice but after a lost answer, and then with a word about it (`grants.rs`);
 //! 5. nothing before `retry_after`, nothing in the quiet time after a message (`grants.rs`);
@@ -29,6 +29,7 @@
 mod alert;
 mod alerting;
 mod alertmanager;
+mod answers;
 mod channel;
 mod container;
 mod containers;
@@ -47,6 +48,7 @@ mod signals;
 mod steps;
 mod stream;
 mod troubles;
+mod truth;
 mod ways;
 mod weather;
 

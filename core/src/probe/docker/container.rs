@@ -6,6 +6,7 @@ use super::inspect::Inspection;
 use super::list::{Role, Row};
 use super::restarts::Restarts;
 use super::state::{Health, State};
+use crate::limits::RESTARTS_WINDOW;
 use crate::planted::{Planted, is_planted};
 use crate::text::Subject;
 use crate::time::{Instant, Millis, Utc};
@@ -427,7 +428,8 @@ impl Container {
     }
 
     /// Restarts by policy are counted by the engine, and its count begins anew at each manual start; a start that it
-    /// did not count shows in `StartedAt` alone.
+    /// did not count shows in `StartedAt` alone. A life that lasted longer than the window began before it, and is no
+    /// restart of late whenever it is seen.
     fn count_restarts(&mut self, said: &Inspection, now: Instant) {
         let looked = Looked {
             at: now,
@@ -438,7 +440,9 @@ impl Container {
             return;
         };
         let has_started = matches!((before.started, said.started), (Some(old), Some(new)) if old != new);
+        let is_long_ago = said.lived().is_some_and(|lived| lived >= RESTARTS_WINDOW);
         let count = match (before.restart_count, said.restart_count) {
+            _ if is_long_ago => 0,
             (Some(old), Some(new)) if new > old => new.saturating_sub(old),
             (Some(old), Some(new)) if new < old => new,
             _ => u64::from(has_started),

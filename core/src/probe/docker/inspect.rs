@@ -12,7 +12,7 @@ use super::trail::{Shape, Trail, Visit};
 use crate::json::{Event, Text};
 use crate::limits::DETAIL_BYTES_MAX;
 use crate::text::Cut;
-use crate::time::Utc;
+use crate::time::{Millis, Utc};
 
 /// A health check's output: its first bytes, cleaned.
 pub(super) type Output = String<DETAIL_BYTES_MAX>;
@@ -25,6 +25,8 @@ pub(super) struct Inspection {
     pub(super) oom_killed: bool,
     /// When it was last started; none if never.
     pub(super) started: Option<Utc>,
+    /// When it last ended; none if never.
+    pub(super) finished: Option<Utc>,
     pub(super) health: Health,
     /// What the last health check said.
     pub(super) output: Output,
@@ -39,11 +41,20 @@ impl Inspection {
         code: None,
         oom_killed: false,
         started: None,
+        finished: None,
         health: Health::None,
         output: Output::new(),
         restart_count: None,
         stop_signal: None,
     };
+
+    /// Tells how long its last life was, if that is over. While it runs, what it says of an end is of the life before.
+    pub(super) fn lived(&self) -> Option<Millis> {
+        let is_over = self.state.is_ended() || self.state == State::Restarting;
+        let (started, finished) = (self.started?, self.finished?);
+        let millis = finished.nanos_since(started).div_euclid(1_000_000);
+        is_over.then(|| Millis::from_millis(u64::try_from(millis).unwrap_or(0)))
+    }
 }
 
 /// The places of an inspection.
@@ -56,6 +67,7 @@ enum At {
     ExitCode,
     OomKilled,
     Started,
+    Finished,
     Health,
     HealthStatus,
     Log,
@@ -79,6 +91,7 @@ impl Shape for At {
             (Self::State, "ExitCode") => Self::ExitCode,
             (Self::State, "OOMKilled") => Self::OomKilled,
             (Self::State, "StartedAt") => Self::Started,
+            (Self::State, "FinishedAt") => Self::Finished,
             (Self::State, "Health") => Self::Health,
             (Self::Health, "Status") => Self::HealthStatus,
             (Self::Health, "Log") => Self::Log,
@@ -159,6 +172,7 @@ impl InspectReader {
             At::ExitCode => said.code = None,
             At::OomKilled => said.oom_killed = false,
             At::Started => said.started = None,
+            At::Finished => said.finished = None,
             At::Health => {
                 said.health = Health::None;
                 said.output.clear();
@@ -177,6 +191,7 @@ impl InspectReader {
         match place {
             At::Status => said.state = State::of(whole),
             At::Started => said.started = Utc::parse_rfc3339(whole).filter(is_real),
+            At::Finished => said.finished = Utc::parse_rfc3339(whole).filter(is_real),
             At::HealthStatus => said.health = Health::of(whole),
             At::Output => {
                 let _ = Cut::new(&mut said.output).write_str(text.start().trim());

@@ -341,6 +341,36 @@ fn a_restart_counts_once_when_looks_are_granted_again() {
 }
 
 #[test]
+fn a_start_of_long_ago_that_is_seen_late_is_no_restart_of_now() {
+    // Two restarts were seen; the third start was an hour before the end that lets it be seen. A short life counts.
+    for (finished, expected) in [
+        ("2026-01-06T04:04:05Z", "clear"),
+        ("2026-01-06T03:09:05Z", "active"),
+    ] {
+        let mut bench = Bench::new();
+        bench.inspect("web", inspection("running", 0, false, START, 0));
+        bench.tick(&[row("web", "running", "Up 1 second")]).unwrap();
+        for day in ["03", "04"] {
+            let started = START.replace("-02T", &format!("-{day}T"));
+            bench.inspect("web", inspection("running", 0, false, &started, 0));
+            bench.tick(&[row("web", "running", "Up 2 seconds")]).unwrap();
+            bench.tick(&[row("web", "running", "Up 1 second")]).unwrap();
+        }
+        let ended = inspection("exited", 1, false, &START.replace("-02T", "-06T"), 0)
+            .replace("0001-01-01T00:00:00Z", finished);
+        bench.inspect("web", ended);
+        bench
+            .tick(&[row("web", "exited", "Exited (1) 1 second ago")])
+            .unwrap();
+        assert!(
+            bench.restarting("web").starts_with(expected),
+            "{finished}: {}",
+            bench.restarting("web")
+        );
+    }
+}
+
+#[test]
 fn a_want_of_memory_of_the_life_before_says_nothing_of_the_next_end() {
     // The kernel killed it once; it runs again while looks fail, and is stopped from outside before one is granted.
     let mut bench = Bench::new();
