@@ -37,6 +37,7 @@ mod dice;
 mod engine;
 mod frame;
 mod grants;
+mod hash;
 mod living;
 mod names;
 mod options;
@@ -63,6 +64,7 @@ use alerting::Alerting;
 use channel::Channel;
 pub use channel::Lateness;
 use dice::Dice;
+use hash::Hash;
 use names::Names;
 pub use options::Options;
 use oracle::{Oracle, Seen};
@@ -152,6 +154,7 @@ struct World<'c> {
     leaves_some: bool,
     rows_at_start: usize,
     report: Report,
+    hash: Hash,
 }
 
 /// What kind of invariant broke.
@@ -304,10 +307,8 @@ impl<'c> World<'c> {
             overflow: false,
             leaves_some: false,
             rows_at_start: 0,
-            report: Report {
-                hash: 0xcbf2_9ce4_8422_2325,
-                ..Report::default()
-            },
+            report: Report::default(),
+            hash: Hash::default(),
             options: options.clone(),
         }
     }
@@ -348,6 +349,7 @@ impl<'c> World<'c> {
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
         }
+        self.report.hash = self.hash.value();
         self.report.simulated_ms = self.now;
         self.report.incidents = self
             .oracle

@@ -12,7 +12,7 @@ use crate::logfmt;
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The envelope that came whole, by the looks at its signals; none if none came.
-    pub envelope: Option<BTreeMap<String, Look>>,
+    pub envelope: Option<BTreeMap<&'static str, Look>>,
     /// Each dependency's whole answer: whether it is a good one, and how long it took.
     pub dependencies: BTreeMap<usize, (bool, u64)>,
     /// The engine's list came whole; whether the listed container was in it.
