@@ -35,6 +35,7 @@ mod container;
 mod containers;
 mod dice;
 mod engine;
+mod frame;
 mod grants;
 mod hash;
 mod living;
