@@ -216,6 +216,11 @@ impl World<'_> {
             }
         }
         self.judge_alerts(wishes)?;
+        self.judge_call()
+    }
+
+    /// What came of the message under way, and what stands in the next one.
+    fn judge_call(&mut self) -> Result<(), String> {
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
