@@ -49,6 +49,7 @@ mod oracle;
 mod peers;
 mod proxy;
 mod request;
+mod shrink;
 mod signals;
 mod steps;
 mod stream;
@@ -74,6 +75,7 @@ pub use options::Options;
 use oracle::{Oracle, Seen};
 use peers::Meaning;
 use proxy::Proxy;
+pub use shrink::shrink;
 use weather::Weather;
 
 /// What a world came to.
@@ -250,23 +252,6 @@ pub fn run(options: &Options) -> Result<Report, String> {
             world.report.steps
         )
     })
-}
-
-/// Looks for the shortest stormy time after which a world that fails still fails, to the second: the options with it,
-/// and why it fails then.
-pub fn shrink(options: &Options, why: String) -> (Options, String) {
-    let (mut fails, mut holds) = ((options.clone(), why), 0);
-    while fails.0.stormy_ms - holds > 1_000 {
-        let tried = Options {
-            stormy_ms: holds.midpoint(fails.0.stormy_ms),
-            ..options.clone()
-        };
-        match run(&tried) {
-            Ok(_) => holds = tried.stormy_ms,
-            Err(why) => fails = (tried, why),
-        }
-    }
-    fails
 }
 
 impl<'c> World<'c> {

@@ -23,6 +23,14 @@ pub struct Drawn {
     deaf: bool,
 }
 
+impl Drawn {
+    /// Takes its faults and its odd ways away.
+    pub fn calm_down(&mut self) {
+        self.faults.clear();
+        (self.truncated, self.deaf) = (0, false);
+    }
+}
+
 /// Draws it, from a sequence of its own.
 pub fn draw(seed: u64) -> Drawn {
     let mut dice = Dice::new(seed ^ 0x6e61_6d65_7300_0000);
