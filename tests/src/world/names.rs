@@ -99,7 +99,10 @@ impl Names {
         if name_of(port).is_none_or(|name| self.found[name]) {
             return Some(0);
         }
-        let fair = datagrams.fair_now(now)?.max(self.weather.fair_now(now)?);
+        // Connections are rare; these have dice of their own, so what the next one would meet can be known.
+        let mut streams = self.weather.clone();
+        streams.at(now, &mut self.dice.clone());
+        let fair = datagrams.fair_now(now)?.max(streams.fair_now(now)?);
         Some(fair + WAITS_END_MS)
     }
 
