@@ -19,7 +19,7 @@
 //!     over (`live`);
 //! 12. the same seed gives the same bytes, and steps of the wall clock change none (`tests/world.rs`).
 //!
-//! Limits: TLS as no more than a name and a handshake that ends well or not; no heartbeat, no certificates, dependencies by
+//! Limits: TLS as no more than a name and a handshake that ends well or not; no certificates, dependencies by
 //! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
 //! Not demanded, so that a machine without would pass: a want of memory that no event told, a fact between ticks before its tick,
 //! a restart loop before five minutes and six ticks; and what follows a failure behind names or a proxy is mostly judged in the
@@ -30,12 +30,14 @@ mod alert;
 mod alerting;
 mod alertmanager;
 mod answers;
+mod beat;
 mod channel;
 mod container;
 mod containers;
 mod dice;
 mod engine;
 mod grants;
+mod host;
 mod living;
 mod names;
 mod options;
@@ -131,6 +133,8 @@ struct World<'c> {
     weather: Vec<Weather>,
     alerting: Alerting,
     proxy: Option<Proxy>,
+    beat: Option<beat::Beat>,
+    host: Option<host::Host>,
     names: Names,
     things: peers::Things,
     living: Option<living::Living>,
@@ -285,6 +289,14 @@ impl<'c> World<'c> {
                 .proxy
                 .as_ref()
                 .map(|drawn| Proxy::new(drawn, options.seed)),
+            beat: options
+                .beat
+                .as_ref()
+                .map(|drawn| beat::Beat::new(drawn, options.seed)),
+            host: options
+                .host_drawn
+                .as_ref()
+                .map(|drawn| host::Host::new(drawn, options.seed)),
             names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             living: living::Living::of(options, 1_000),
@@ -327,6 +339,17 @@ impl<'c> World<'c> {
         self.names.weather.heal(now);
         if let Some(proxy) = &mut self.proxy {
             proxy.weather.heal(now);
+        }
+        if let Some(beat) = &mut self.beat {
+            beat.weather.heal(now);
+        }
+        for place in self
+            .host
+            .iter_mut()
+            .flat_map(host::Host::heal)
+            .collect::<Vec<_>>()
+        {
+            self.plan(1, Event::Stat(place));
         }
         self.things.heal();
         if let Some(living) = &mut self.living {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::channel::{Channel, Lateness};
+use super::host::{self, Figure};
 use super::options::{INSTANCE, Options};
 use super::signals::{Look, Signal};
 use crate::{html, logfmt};
@@ -18,6 +19,8 @@ pub struct Seen {
     pub list: Option<bool>,
     /// Hundredths of the memory that are available.
     pub memory: Option<u64>,
+    /// How the host's other figures stood.
+    pub host: BTreeMap<String, Figure>,
 }
 
 /// The judge.
@@ -70,6 +73,7 @@ impl Oracle {
                 ids.push(format!("dep_slow:d{place}"));
             }
         }
+        ids.extend(options.host_drawn.iter().flat_map(host::Drawn::ids));
         for id in ids {
             let is_discovered = ["stage_stuck:", "slow:", "agent_overtime:"]
                 .iter()
@@ -148,6 +152,9 @@ impl Oracle {
                 Some((true, took)) => active_if(*took > 2_000),
                 _ => Look::Unknown,
             };
+        }
+        if let Some(figure) = seen.host.get(id) {
+            return figure.look(self.signals[id].firing);
         }
         match (id, seen.memory) {
             // Two points lie between firing and clear again.
