@@ -4,7 +4,7 @@
 //! alarm is firing if that is asked for. Its URL is a secret as a whole.
 
 use super::dice::Dice;
-use super::options::SECRET;
+use super::options::{SECRET, TIMEOUT_MS};
 use super::peers::{Answer, Meaning, served};
 use super::request::Request;
 use super::weather::{Fault, Weather};
@@ -59,8 +59,10 @@ pub struct Beat {
     /// Its own dice.
     pub dice: Dice,
     next_tick: u64,
-    /// Heartbeats begun.
+    /// Heartbeats begun, the last one when, and how many of them gave way to the next.
     begun: u64,
+    begun_at: u64,
+    gave_way: u64,
     /// Good answers that came whole.
     pub answered: u64,
 }
@@ -74,19 +76,24 @@ impl Beat {
             drawn: drawn.clone(),
             next_tick: 0,
             begun: 0,
+            begun_at: 0,
+            gave_way: 0,
             answered: 0,
         }
     }
 
-    /// One input was handled, perhaps the one that ended a tick; `opened`: how often it was connected to.
+    /// One input was handled, perhaps the one that ended a tick; `opened`: how often it was connected to; then the
+    /// machine's own counts of what was answered and what failed.
     ///
     /// # Errors
-    /// A heartbeat is missing, or one too many.
+    /// A heartbeat is missing, or one too many, or the machine's own counts are not so.
     pub fn handled(
         &mut self,
         ended_tick: Option<u64>,
         opened: usize,
         interval_ms: u64,
+        (answered, failed): (u64, u64),
+        now: u64,
     ) -> Result<(), String> {
         let is_due = ended_tick.is_some_and(|tick| tick >= self.next_tick);
         if opened != usize::from(is_due) {
@@ -97,17 +104,13 @@ impl Beat {
         }
         if let Some(tick) = ended_tick.filter(|_| is_due) {
             self.next_tick = tick + self.drawn.gap_ms.div_ceil(interval_ms);
-            self.begun += 1;
+            // Behind a pause two ticks may end within one heartbeat's time.
+            if self.begun > answered + failed + self.gave_way && now < self.begun_at + TIMEOUT_MS {
+                self.gave_way += 1;
+            }
+            (self.begun, self.begun_at) = (self.begun + 1, now);
         }
-        Ok(())
-    }
-
-    /// Holds the machine's own counts against what was seen.
-    ///
-    /// # Errors
-    /// They are not so.
-    pub fn counted(&self, (answered, failed): (u64, u64)) -> Result<(), String> {
-        let ended = answered + failed;
+        let ended = answered + failed + self.gave_way;
         if answered < self.answered || ended > self.begun || ended + 1 < self.begun {
             return Err(format!(
                 "counts {answered} heartbeats answered and {failed} not; {} of {} were",

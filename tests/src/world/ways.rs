@@ -47,8 +47,14 @@ impl World<'_> {
             .iter()
             .filter(|wish| matches!(wish, Wish::Open(_, beat::PORT, ..)));
         let ended_tick = ticked.then_some(self.ticks);
-        beat.handled(ended_tick, opened.count(), self.options.interval_ms)?;
-        beat.counted(self.watchdog.heartbeat().counts())
+        let counts = self.watchdog.heartbeat().counts();
+        beat.handled(
+            ended_tick,
+            opened.count(),
+            self.options.interval_ms,
+            counts,
+            self.now,
+        )
     }
 
     /// Tells since when nothing has been in the way of looking up a name, if nothing is.
