@@ -1,5 +1,7 @@
 //! What an Alertmanager is sent, read as strictly as one could: RFC 8259, API v2, and what CONTRACTS 2 and 4 say of it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value};
@@ -23,23 +25,66 @@ pub struct Alert {
 /// # Errors
 /// What a strict Alertmanager would refuse, or what the watchdog has no business to send.
 pub fn parse(body: &str, options: &Options) -> Result<Vec<Alert>, String> {
-    let value: Value = serde_json::from_str(body).map_err(|why| format!("alerts: {why}"))?;
-    // A key that stands twice in an object is but once in what was read.
-    if value.to_string().len() != body.len() {
-        return Err(format!(
-            "alerts that read otherwise than they are written: {body}"
-        ));
-    }
-    let alerts = value.as_array().ok_or("alerts that are no list")?;
+    let inner = body
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .ok_or("alerts that are no list")?;
     let mut read: Vec<Alert> = Vec::new();
-    for alert in alerts {
-        let alert = one(alert, options).map_err(|why| format!("{why} in alert {alert}"))?;
+    let mut rest = Some(inner).filter(|inner| !inner.is_empty());
+    while let Some(text) = rest {
+        let cut = find(text, BETWEEN, '}');
+        let alert = known(cut.map_or(text, |cut| &text[..=cut]), options)?;
+        rest = cut.map(|cut| &text[cut + 2..]);
         if read.iter().any(|other| other.id == alert.id) {
             return Err(format!("{} stands twice in one request", alert.id));
         }
         read.push(alert);
     }
     Ok(read)
+}
+
+/// Stands between two alerts, and not within a text, where a backslash goes before the quote.
+const BETWEEN: &str = "},{\"";
+const BEFORE_TIME: &str = "sAt\":\"";
+/// So many alerts are remembered.
+const KNOWN_MAX: usize = 4096;
+
+thread_local! {
+    /// Alerts that were read, by their text without the times: they are sent again each minute.
+    static KNOWN: RefCell<HashMap<String, Alert>> = RefCell::default();
+}
+
+/// Reads one alert, or remembers it and reads its times alone.
+fn known(text: &str, options: &Options) -> Result<Alert, String> {
+    let (kept, times) = parted(text);
+    let remembered = KNOWN.with_borrow(|known| known.get(&kept).cloned());
+    if let (Some(mut alert), &[starts, ends]) = (remembered, &times[..]) {
+        (alert.starts_s, alert.ends_s) = (time(starts)?, time(ends)?);
+        return in_order(alert);
+    }
+    let alert = first_seen(text, options)?;
+    let is_start_first = times.len() == 2 && kept.find("\"start") < kept.find("\"end");
+    if is_start_first {
+        KNOWN.with_borrow_mut(|known| {
+            if known.len() >= KNOWN_MAX {
+                known.clear();
+            }
+            known.insert(kept, alert.clone());
+        });
+    }
+    Ok(alert)
+}
+
+/// Reads one alert.
+fn first_seen(text: &str, options: &Options) -> Result<Alert, String> {
+    let value: Value = serde_json::from_str(text).map_err(|why| format!("alerts: {why}"))?;
+    // A key that stands twice in an object is but once in what was read.
+    if value.to_string().len() != text.len() {
+        return Err(format!(
+            "an alert that reads otherwise than it is written: {text}"
+        ));
+    }
+    one(&value, options).map_err(|why| format!("{why} in alert {value}"))
 }
 
 fn one(alert: &Value, options: &Options) -> Result<Alert, String> {
@@ -75,15 +120,19 @@ fn one(alert: &Value, options: &Options) -> Result<Alert, String> {
         return Err("a strange summary".to_owned());
     }
     annotations["detail"].as_str().ok_or("no detail")?;
-    let (starts_s, ends_s) = (time(&alert["startsAt"])?, time(&alert["endsAt"])?);
-    if starts_s > ends_s {
+    let at = |key: &str| time(alert[key].as_str().ok_or("no time")?);
+    in_order(Alert {
+        id: id.to_owned(),
+        starts_s: at("startsAt")?,
+        ends_s: at("endsAt")?,
+    })
+}
+
+fn in_order(alert: Alert) -> Result<Alert, String> {
+    if alert.starts_s > alert.ends_s {
         return Err("ends before it starts".to_owned());
     }
-    Ok(Alert {
-        id: id.to_owned(),
-        starts_s,
-        ends_s,
-    })
+    Ok(alert)
 }
 
 /// An object with just these keys, and perhaps one more.
@@ -108,27 +157,49 @@ fn text(value: &Value) -> Result<&str, String> {
     Ok(text)
 }
 
-fn time(value: &Value) -> Result<i64, String> {
-    let text = value.as_str().ok_or("no time")?;
+fn time(text: &str) -> Result<i64, String> {
     let at = humantime::parse_rfc3339(text).map_err(|why| format!("{text}: {why}"))?;
     let since = at.duration_since(UNIX_EPOCH).map_err(|why| why.to_string())?;
     i64::try_from(since.as_secs()).map_err(|why| why.to_string())
 }
 
-/// Leaves out what steps of the wall clock may change: the times of alerts.
-pub fn times_removed(text: &str) -> String {
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("sAt\":\"") {
+/// Finds a part by a character in it that is rare elsewhere: all that is sent is read here, and this is the quicker way.
+fn find(text: &str, part: &str, rare: char) -> Option<usize> {
+    let within = part.find(rare)?;
+    let mut found = text
+        .match_indices(rare)
+        .filter_map(|(at, _)| at.checked_sub(within));
+    found.find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(part)))
+}
+
+/// Takes the times of alerts out of a text, which are what steps of the wall clock may change: the rest, and the times.
+fn parted(text: &str) -> (String, Vec<&str>) {
+    let (mut kept, mut times) = (String::with_capacity(text.len()), Vec::new());
+    for (before, time) in times_apart(text) {
         kept.push_str(before);
-        rest = after.split_once('"').map_or("", |(_, after)| after);
+        times.extend(time);
     }
-    kept + rest
+    (kept, times)
+}
+
+/// What stands before each time of an alert, with it, and last what stands behind them all.
+pub fn times_apart(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(at) = find(text, BEFORE_TIME, 'A') else {
+            return Some((text, None));
+        };
+        let (before, after) = (&text[..at], &text[at + BEFORE_TIME.len()..]);
+        let (time, after) = after.split_once('"').unwrap_or((after, ""));
+        rest = Some(after);
+        Some((before, Some(time)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Alert, parse, times_removed};
+    use super::{Alert, parse, parted};
     use crate::world::Options;
 
     const GOOD: &str = r#"[{"labels":{"alertname":"dep_down","instance":"host-<1>&co","signal":"dep_down:d0","subject":"d0","severity":"critical"},"annotations":{"summary":"dep_down:d0 on host-<1>&co","detail":"x"},"startsAt":"2026-01-02T03:04:05Z","endsAt":"2026-01-02T03:09:05Z"}]"#;
@@ -163,6 +234,15 @@ mod tests {
             assert!(GOOD.contains(from), "{from}");
             assert!(read(&GOOD.replace(from, to)).is_err(), "{from} -> {to}");
         }
+        // One that is remembered is read as strictly.
+        assert!(read(GOOD).is_ok());
+        for (from, to) in [
+            ("T03:09:05Z", "T03:03:05Z"),
+            ("T03:09:05Z", " 03:09:05"),
+            ("}]", "}"),
+        ] {
+            assert!(read(&GOOD.replace(from, to)).is_err(), "{from} -> {to}");
+        }
         let twice = format!("[{0},{0}]", GOOD.trim_matches(['[', ']']));
         assert!(read(&twice).is_err());
     }
@@ -171,8 +251,8 @@ mod tests {
     #[test]
     fn times_are_removed() {
         assert_eq!(
-            times_removed("a\"startsAt\":\"2026\",\"endsAt\":\"2027\"b"),
-            "a\"start,\"endb"
+            parted("a\"startsAt\":\"2026\",\"endsAt\":\"2027\"b"),
+            ("a\"start,\"endb".to_owned(), vec!["2026", "2027"])
         );
     }
 }

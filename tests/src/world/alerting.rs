@@ -257,8 +257,12 @@ impl Alerting {
     /// It does.
     pub fn idle(&self, place: usize, wall_ms: i64) -> Result<(), String> {
         let is_owed = |(id, held): &(&String, &Held)| {
-            let truth = self.truth.get(*id).copied().unwrap_or_default();
-            held.is_active(wall_ms) && !held.misled && !truth.goes_on && !truth.is_discovered
+            held.is_active(wall_ms)
+                && !held.misled
+                && self
+                    .truth
+                    .get(*id)
+                    .is_none_or(|truth| !truth.goes_on && !truth.is_discovered)
         };
         match self.managers[place].held.iter().find(is_owed) {
             Some((id, _)) => Err(format!("Alertmanager {place} will not be told the end of {id}")),

@@ -1,12 +1,16 @@
 //! What comes of the machine's wishes: files read, connections opened, requests taken to their peers.
 
+use std::borrow::Cow;
+
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
+use super::frame::Call;
+use super::hash::Hash;
 use super::names::Names;
 use super::options::{SECRET, SECRETS, TOKEN};
 use super::peers::{Answer, Meaning};
 use super::weather::Fault;
-use super::{Event, Wish, World, alert, alertmanager, host, names, options, peers, proxy, request, ways};
+use super::{Event, Wish, World, alertmanager, host, names, peers, proxy, request, ways};
 
 impl World<'_> {
     pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
@@ -212,12 +216,11 @@ impl World<'_> {
         if request.path != format!("/bot{TOKEN}/sendMessage") || request.method != "POST" {
             return Err("a strange request to the Bot API".to_owned());
         }
-        let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
-        let text = body["text"].as_str().ok_or("no text")?;
-        if body["chat_id"] != options::CHAT || SECRETS.iter().any(|secret| text.contains(secret)) {
-            return Err(format!("wrong chat, or a secret: {text}"));
+        let call = Call::read(request.body)?;
+        if SECRETS.iter().any(|secret| call.shown.contains(secret)) {
+            return Err(format!("a secret: {}", call.shown));
         }
-        let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
+        let message = self.oracle.message(&call)?;
         if self.now < self.not_before {
             return Err(format!(
                 "sent {} ms before retry_after",
@@ -235,6 +238,12 @@ impl World<'_> {
         if self.unacknowledged && !message.is_again {
             return Err("repeats what may have arrived without saying so".to_owned());
         }
+        // What was said to a proxy that only seemed to consent may be in doubt too.
+        let (frame, resumed_at) = (&mut self.oracle.frame, self.channel.resumed_at);
+        if message.is_again && self.proxy.is_none() && !frame.is_in_doubt(resumed_at) {
+            return Err("says that the last message may have arrived, and it did not".to_owned());
+        }
+        frame.sent(fault, resumed_at, self.now);
         let answer = peers::telegram(fault, &mut self.dice);
         if answer.is_taken {
             self.unacknowledged = true;
@@ -245,25 +254,16 @@ impl World<'_> {
 }
 
 /// Copies a wish out of the machine, looks for secrets in it, and folds it into the hash.
-pub(super) fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>, String> {
-    let fold = |bytes: &[u8], hash: &mut u64| {
-        for byte in bytes {
-            *hash = (*hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+pub(super) fn wish_of(output: Output<'_>, hash: &mut Hash) -> Result<Option<Wish>, String> {
+    if let Output::Log(_, line) | Output::Event(line) = &output {
+        if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
+            return Err(format!("a secret or a line feed in {line:?}"));
         }
-    };
-    let line = match &output {
-        Output::Log(_, line) | Output::Event(line) => *line,
-        Output::Write(_, bytes) => {
-            let text = alert::times_removed(&String::from_utf8_lossy(bytes));
-            fold(&times_removed(&text), hash);
-            ""
-        }
-        _ => "",
-    };
-    if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
-        return Err(format!("a secret or a line feed in {line:?}"));
+        hash.fold_text(line);
     }
-    fold(&times_removed(line), hash);
+    if let Output::Write(_, bytes) = &output {
+        hash.fold_text(&text_of(bytes));
+    }
     Ok(match output {
         Output::Open(connection, Peer::Tcp(address), server) => Some(Wish::Open(
             connection,
@@ -288,21 +288,7 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut u64) -> Result<Option<Wish>
     })
 }
 
-/// Leaves out what the wall clock may change: the time of a log line, and of a late line.
-pub(super) fn times_removed(text: &str) -> Vec<u8> {
-    let words = text.split([' ', '\r', '\n']);
-    let mut after_until = 0;
-    let mut kept = Vec::new();
-    for word in words {
-        after_until = if word == "until" {
-            2
-        } else {
-            0_i32.max(after_until - 1)
-        };
-        let is_length = word.parse::<u32>().is_ok();
-        if !word.starts_with("ts=") && (word == "until" || after_until == 0) && !is_length {
-            kept.extend_from_slice(word.as_bytes());
-        }
-    }
-    kept
+/// Tells bytes as a text, the quick way if they are one.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -36,7 +36,9 @@ mod container;
 mod containers;
 mod dice;
 mod engine;
+mod frame;
 mod grants;
+mod hash;
 mod host;
 mod living;
 mod names;
@@ -64,6 +66,7 @@ use alerting::Alerting;
 use channel::Channel;
 pub use channel::Lateness;
 use dice::Dice;
+use hash::Hash;
 use names::Names;
 pub use options::Options;
 use oracle::{Oracle, Seen};
@@ -155,6 +158,7 @@ struct World<'c> {
     leaves_some: bool,
     rows_at_start: usize,
     report: Report,
+    hash: Hash,
 }
 
 /// What kind of invariant broke.
@@ -315,10 +319,8 @@ impl<'c> World<'c> {
             overflow: false,
             leaves_some: false,
             rows_at_start: 0,
-            report: Report {
-                hash: 0xcbf2_9ce4_8422_2325,
-                ..Report::default()
-            },
+            report: Report::default(),
+            hash: Hash::default(),
             options: options.clone(),
         }
     }
@@ -370,6 +372,7 @@ impl<'c> World<'c> {
         if self.rows() != self.rows_at_start {
             return Err(format!("{} rows are left of {}", self.rows(), self.rows_at_start));
         }
+        self.report.hash = self.hash.value();
         self.report.simulated_ms = self.now;
         self.report.incidents = self
             .oracle

@@ -1,6 +1,7 @@
 //! Whom the machine talks to: what they answer, and what that means.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::weather::Fault;
 #[derive(Clone, Debug)]
 pub enum Meaning {
     /// An envelope with these looks, and which it is of those that the orchestrator has made.
-    Envelope(BTreeMap<String, Look>, u64),
+    Envelope(BTreeMap<&'static str, Look>, u64),
     /// A dependency's answer; whether it is a good one.
     Dependency(bool),
     /// The engine's list; whether the listed container is in it.
@@ -150,70 +151,69 @@ impl Things {
 
     /// The orchestrator's answer.
     pub fn envelope(&self, fault: Option<Fault>, dice: &mut Dice) -> Answer {
-        let value = |bit: u32, bad: f64| {
+        let text = |bit: u32, bad: &'static str| {
             if self.trouble(bit) == Look::Active {
                 bad
             } else {
-                1.0
+                "1.0"
             }
         };
         let is_there = dice.chance(90);
-        let mut stages = vec![json!({"stage": "te<s>t & co", "count": 1, "oldest_age_s": value(5, 9000.0)})];
+        let stage = |name: &str, age: &str| format!(r#"{{"count":1,"oldest_age_s":{age},"stage":"{name}"}}"#);
+        let mut stages = stage("te<s>t & co", text(5, "9000.0"));
         if is_there {
-            stages.push(json!({"stage": "build", "count": 1, "oldest_age_s": value(0, 8000.0)}));
+            stages.push(',');
+            stages.push_str(&stage("build", text(0, "8000.0")));
         }
-        let mut looks: BTreeMap<String, Look> = BTreeMap::new();
-        looks.insert(
-            "stage_stuck:build".to_owned(),
-            if is_there { self.trouble(0) } else { Look::Clear },
-        );
-        looks.insert("stage_stuck:te<s>t & co".to_owned(), self.trouble(5));
-        looks.insert("queue_old".to_owned(), self.trouble(1));
-        looks.insert("queue_stalled".to_owned(), self.trouble(2));
-        looks.insert("cost_over".to_owned(), self.trouble(3));
-        looks.insert("failed_jobs".to_owned(), self.trouble(4));
-        looks.insert("slow:te<s>t & co".to_owned(), self.trouble(5));
-        looks.insert("slow:build".to_owned(), Look::Clear);
-        let mut agents: Vec<_> = [("a<1>", 7), ("17", 8)]
-            .into_iter()
-            .filter(|_| dice.chance(90))
-            .map(|(id, bit)| {
-                looks.insert(format!("agent_overtime:{id}"), self.trouble(bit));
-                json!({"id": id, "stage": "build", "pid": 4242, "utime": 1, "stime": 1, "elapsed_s": value(bit, 9000.0)})
+        let agents = [("a<1>", 7), ("17", 8)].map(|(id, bit)| {
+            let age = text(bit, "9000.0");
+            dice.chance(90).then(|| {
+                format!(r#"{{"elapsed_s":{age},"id":"{id}","pid":4242,"stage":"build","stime":1,"utime":1}}"#)
             })
-            .collect();
+        });
+        let looks = self.looks(is_there, agents.each_ref().map(Option::is_some));
+        let mut agents: Vec<&str> = agents.iter().flatten().map(String::as_str).collect();
         if self.crowd && self.trouble(CROWD) == Look::Active {
-            agents.extend(
-                (0..CROWD_SIZE).map(|number| json!({"id": format!("crowd-{number}"), "elapsed_s": 9000.0})),
-            );
-        }
-        for id in ["a<1>", "17"] {
-            looks.entry(format!("agent_overtime:{id}")).or_insert(Look::Clear);
-        }
-        let paused = self.trouble(PAUSED) == Look::Active;
-        if paused {
-            // Rules go on; only what the orchestrator itself judges by is not judged.
-            looks.retain(|id, _| id == "failed_jobs" || id.starts_with("slow:"));
+            agents.push(crowd());
         }
         let seconds = self.generation % 86_400;
-        let generated_at = format!(
-            "2026-01-{:02}T{:02}:{:02}:{:02}Z",
+        // The keys stand in the order of the alphabet, whatever is first read of them.
+        let body = format!(
+            r#"{{"agents":[{}],"cost":{{"today_usd":{}}},"enabled":{},"generated_at":"2026-01-{:02}T{:02}:{:02}:{:02}Z","queue":{{"depth":3,"failed":{},"oldest_age_s":{},"running":{}}},"schema_version":1,"stages":[{stages}]}}"#,
+            agents.join(","),
+            text(3, "11.0"),
+            self.trouble(PAUSED) == Look::Clear,
             1 + self.generation / 86_400 % 28,
             seconds / 3600,
             seconds / 60 % 60,
-            seconds % 60
+            seconds % 60,
+            if self.trouble(4) == Look::Active { 2 } else { 0 },
+            text(1, "4000.0"),
+            if self.trouble(2) == Look::Active { 0 } else { 2 },
         );
-        let body = json!({
-            "schema_version": 1, "generated_at": generated_at, "enabled": !paused, "agents": agents, "stages": stages, "cost": {"today_usd": value(3, 11.0)},
-            "queue": {"depth": 3, "running": if self.trouble(2) == Look::Active { 0 } else { 2 },
-                "failed": if self.trouble(4) == Look::Active { 2 } else { 0 }, "oldest_age_s": value(1, 4000.0)},
-        });
-        served(
-            &body.to_string(),
-            Meaning::Envelope(looks, self.generation),
-            fault,
-            dice,
-        )
+        served(&body, Meaning::Envelope(looks, self.generation), fault, dice)
+    }
+
+    /// What an envelope says of each signal; whether the stage `build` and each of the agents are in it.
+    fn looks(&self, is_there: bool, agents: [bool; 2]) -> BTreeMap<&'static str, Look> {
+        let if_there = |is_there: bool, bit| if is_there { self.trouble(bit) } else { Look::Clear };
+        let mut looks = BTreeMap::from([
+            ("stage_stuck:build", if_there(is_there, 0)),
+            ("stage_stuck:te<s>t & co", self.trouble(5)),
+            ("queue_old", self.trouble(1)),
+            ("queue_stalled", self.trouble(2)),
+            ("cost_over", self.trouble(3)),
+            ("failed_jobs", self.trouble(4)),
+            ("slow:te<s>t & co", self.trouble(5)),
+            ("slow:build", Look::Clear),
+            ("agent_overtime:a<1>", if_there(agents[0], 7)),
+            ("agent_overtime:17", if_there(agents[1], 8)),
+        ]);
+        if self.trouble(PAUSED) == Look::Active {
+            // Rules go on; only what the orchestrator itself judges by is not judged.
+            looks.retain(|id, _| *id == "failed_jobs" || id.starts_with("slow:"));
+        }
+        looks
     }
 
     /// A dependency's answer.
@@ -258,6 +258,15 @@ impl Things {
             other => return Err(format!("the engine was asked {other}")),
         })
     }
+}
+
+/// The agents of a crowd.
+fn crowd() -> &'static str {
+    static CROWD: OnceLock<String> = OnceLock::new();
+    CROWD.get_or_init(|| {
+        let one = |number| format!(r#"{{"elapsed_s":9000.0,"id":"crowd-{number}"}}"#);
+        (0..CROWD_SIZE).map(one).collect::<Vec<_>>().join(",")
+    })
 }
 
 /// A good answer, unless something is wrong.

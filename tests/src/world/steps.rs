@@ -119,10 +119,7 @@ impl World<'_> {
                     self.fresh = (Some(generation), self.now);
                 }
                 let is_stale = self.now - self.fresh.1 >= options::STALE_AFTER_MS;
-                looks.insert(
-                    "orch_stale".to_owned(),
-                    if is_stale { Look::Active } else { Look::Clear },
-                );
+                looks.insert("orch_stale", if is_stale { Look::Active } else { Look::Clear });
                 self.seen.envelope = Some(looks);
             }
             Some(Meaning::Dependency(good)) => {
@@ -163,7 +160,7 @@ impl World<'_> {
             if count > 700 {
                 return Err("one input led to more than 700 wishes".to_owned());
             }
-            wishes.extend(wish_of(output, &mut self.report.hash)?);
+            wishes.extend(wish_of(output, &mut self.hash)?);
         }
         self.judge(&wishes)?;
         for wish in wishes {

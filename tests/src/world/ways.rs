@@ -174,7 +174,7 @@ impl World<'_> {
 /// # Errors
 /// There is one.
 pub(super) fn check_secrets(bytes: &[u8], port: u16) -> Result<(), String> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = super::grants::text_of(bytes);
     let is_meant = |secret: &str| match port {
         8443 => secret == TOKEN,
         8500 | beat::PORT | 7000..=7063 => secret == SECRET,
