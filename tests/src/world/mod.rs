@@ -17,6 +17,7 @@
 //! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`);
 //! 11. each Alertmanager believes what is so, and is not asked before its back-off is over (`alerting.rs`); no row is left
 //!     over (`live`);
+//!     a heartbeat comes with each tick that it is due at, and never otherwise (`beat.rs`);
 //! 12. the same seed gives the same bytes, and steps of the wall clock change none (`tests/world.rs`).
 //!
 //! Limits: TLS as no more than a name and a handshake that ends well or not; no certificates, dependencies by
