@@ -1,7 +1,5 @@
 //! What comes of the machine's wishes: files read, connections opened, requests taken to their peers.
 
-use std::borrow::Cow;
-
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
 use super::frame::Call;
@@ -30,6 +28,7 @@ impl World<'_> {
                         "opens {address} port {port} with TLS {server:?}, wanted {wanted:?}"
                     ));
                 }
+                self.names.found(port);
                 self.connect(connection, port)
             }
             Wish::Secure(connection, name) => self.secure(connection, &name),
@@ -108,11 +107,14 @@ impl World<'_> {
     pub(super) fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
+        if port == 0 {
+            self.engine_opened(connection);
+        }
         let (fault, dice) = self.met(connection, port)?;
         let delay = dice.between(1, 50);
         let is_away = port == 0 && self.engine_is_away(fault.is_some());
         let fault = if is_away { Some(Fault::Refused) } else { fault };
-        if matches!(port, 8443 | proxy::PORT) {
+        if port == 8443 {
             self.channel.fault = fault;
         }
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
@@ -259,12 +261,11 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut Hash) -> Result<Option<Wish
         if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
             return Err(format!("a secret or a line feed in {line:?}"));
         }
-        hash.fold_text(line);
+        if matches!(output, Output::Log(..)) {
+            hash.fold_text(line);
+        }
     }
-    if let Output::Write(_, bytes) = &output {
-        hash.fold_text(&text_of(bytes));
-    }
-    Ok(match output {
+    let wish = match output {
         Output::Open(connection, Peer::Tcp(address), server) => Some(Wish::Open(
             connection,
             address.port(),
@@ -285,10 +286,9 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut Hash) -> Result<Option<Wish
         Output::Stat(place, _) => Some(Wish::Stat(place)),
         Output::Log(..) => None,
         Output::Event(line) => Some(Wish::Event(line.to_owned())),
-    })
-}
-
-/// Tells bytes as a text, the quick way if they are one.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    };
+    if let Some(wish) = &wish {
+        hash.fold_wish(wish);
+    }
+    Ok(wish)
 }

@@ -6,12 +6,13 @@ use watchdog_core::time::{Instant, Utc};
 use super::grants::wish_of;
 use super::peers::Meaning;
 use super::signals::Look;
-use super::{Event, Wish, World, options};
+use super::{Event, Wish, World, alertmanager, options};
 
 impl World<'_> {
     pub(super) fn pass_until(&mut self, end: u64) -> Result<(), String> {
         loop {
             let deadline = self.watchdog.deadline().as_millis();
+            self.hash.fold(deadline);
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
@@ -144,7 +145,8 @@ impl World<'_> {
             Some(Meaning::Beat) => {
                 self.beat.iter_mut().for_each(|beat| beat.answered += 1);
             }
-            Some(Meaning::Looked) | None => {}
+            Some(Meaning::Looked(look)) => self.engine_looked(connection, look),
+            None => {}
         }
     }
 
@@ -179,6 +181,7 @@ impl World<'_> {
             if let Some(host) = &self.host {
                 seen.host = host.end_tick(seen.memory)?;
             }
+            self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
             if let Some(living) = &mut self.living {
@@ -196,7 +199,7 @@ impl World<'_> {
             {
                 return Err(format!("{id} was not told in time"));
             }
-            let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
+            let (wall, names_fair) = (self.wall_now(), self.address_fair_since(alertmanager::PORT));
             self.alerting.tick(self.now, wall, names_fair)?;
         }
         // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
@@ -215,17 +218,31 @@ impl World<'_> {
             }
         }
         self.oracle.events_end()?;
-        if let (Some(living), true) = (&mut self.living, ticked) {
-            living.judge.verdict(|id| self.oracle.is_firing(id))?;
+        if let Some(living) = &mut self.living {
+            let is_firing = |id: &str| self.oracle.is_firing(id);
+            living.judge.facts(&living.engine, is_firing, self.now)?;
+            if ticked {
+                living.judge.verdict(is_firing)?;
+            }
         }
         self.judge_beats(ticked, wishes)?;
         self.judge_alerts(wishes)?;
+        self.judge_call()
+    }
+
+    /// What came of the message under way, and what stands in the next one.
+    fn judge_call(&mut self) -> Result<(), String> {
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
             let accepted = std::mem::take(&mut self.answered_ok);
             if let (true, Some(fair)) = (accepted, self.telegram_fair_since()) {
                 self.oracle.note_lateness(&self.channel, fair, self.now);
+            }
+            if accepted {
+                self.judge_success()?;
+            } else {
+                self.judge_failure()?;
             }
             self.channel.ended(accepted, self.overflow, self.now);
             self.oracle.ended(accepted, self.now);

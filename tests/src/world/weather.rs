@@ -171,11 +171,6 @@ impl Weather {
         }
     }
 
-    /// Tells whether nothing can go wrong any more.
-    pub const fn is_fair(&self) -> bool {
-        self.possible.is_empty()
-    }
-
     /// Tells since when nothing has been wrong, if nothing is, without making the weather turn.
     pub const fn fair_now(&self, now: u64) -> Option<u64> {
         if self.possible.is_empty() || (self.now.is_none() && now < self.until) {
@@ -202,7 +197,8 @@ impl Weather {
                 self.until = from + dice.between(1, 2 * self.storm_ms);
             } else {
                 if self.now.take().is_some() {
-                    self.fair_since = now;
+                    // Nobody looked since, and whoever had looked would have found it fair.
+                    self.fair_since = from;
                 }
                 self.until = from + dice.between(1, 2 * self.calm_ms);
             }
