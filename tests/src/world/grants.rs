@@ -8,7 +8,7 @@ use super::names::Names;
 use super::options::{SECRET, SECRETS, TOKEN};
 use super::peers::{Answer, Meaning};
 use super::weather::Fault;
-use super::{Event, Wish, World, alertmanager, names, peers, proxy, request, ways};
+use super::{Event, Wish, World, alertmanager, host, names, peers, proxy, request, ways};
 
 impl World<'_> {
     pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
@@ -44,7 +44,13 @@ impl World<'_> {
                 Ok(())
             }
             Wish::Stat(place) => {
-                self.plan(1, Event::Stat(place));
+                let delay = match &mut self.host {
+                    Some(host) => host.asked(place)?,
+                    None => Some(1),
+                };
+                if let Some(delay) = delay {
+                    self.plan(delay, Event::Stat(place));
+                }
                 Ok(())
             }
             Wish::File(file) => self.read(file),
@@ -52,6 +58,15 @@ impl World<'_> {
     }
 
     pub(super) fn read(&mut self, file: HostFile) -> Result<(), String> {
+        if let Some(host) = &mut self.host {
+            if file == HostFile::MountInfo {
+                host.begin_tick();
+            }
+            if let Some((text, end)) = host.text(file) {
+                self.handle(Input::FilePart(file, text.as_bytes()))?;
+                return self.handle(Input::FileEnd(file, end));
+            }
+        }
         let text = match file {
             HostFile::MemInfo => {
                 self.tick_began = self.now;
@@ -60,11 +75,9 @@ impl World<'_> {
                     living.judge.tick_began = self.now;
                 }
                 self.seen.memory = self.things.memory;
+                let swap = self.host.as_ref().map(host::Host::swap).unwrap_or_default();
                 self.things.memory.map(|percent| {
-                    format!(
-                        "MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n",
-                        percent
-                    )
+                    format!("MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {percent}00 kB\n{swap}")
                 })
             }
             HostFile::Hosts => Some("127.0.0.1 localhost\n".to_owned()),

@@ -60,7 +60,11 @@ impl World<'_> {
                     blocks_available: 50,
                     ..FileSystem::default()
                 };
-                self.handle(Input::FileSystem(place, Ok(figures)))
+                let drawn = self.host.as_mut().map(|host| host.answer(place));
+                match drawn.unwrap_or(Some(Ok(figures))) {
+                    Some(answer) => self.handle(Input::FileSystem(place, answer)),
+                    None => Ok(()),
+                }
             }
             Event::Engine(step) => {
                 self.engine_step(step);
@@ -138,6 +142,9 @@ impl World<'_> {
                 self.overflow = self.leaves_some;
             }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
+            Some(Meaning::Beat) => {
+                self.beat.iter_mut().for_each(|beat| beat.answered += 1);
+            }
             Some(Meaning::Looked(look)) => self.engine_looked(connection, look),
             None => {}
         }
@@ -170,7 +177,10 @@ impl World<'_> {
         if ticked {
             self.ticks = self.watchdog.ticks();
             self.judge_haste()?;
-            let seen = std::mem::take(&mut self.seen);
+            let mut seen = std::mem::take(&mut self.seen);
+            if let Some(host) = &self.host {
+                seen.host = host.end_tick(seen.memory)?;
+            }
             self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
@@ -215,6 +225,7 @@ impl World<'_> {
                 living.judge.verdict(is_firing)?;
             }
         }
+        self.judge_beats(ticked, wishes)?;
         self.judge_alerts(wishes)?;
         self.judge_call()
     }

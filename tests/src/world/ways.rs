@@ -3,6 +3,7 @@
 //! Alertmanagers, the proxy and the name server's connections have weather and dice of their own.
 
 use super::alertmanager;
+use super::beat;
 use super::dice::Dice;
 use super::names;
 use super::options::{SECRET, SECRETS, TOKEN};
@@ -35,6 +36,25 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Holds the heartbeats that were begun against the ticks.
+    pub(super) fn judge_beats(&mut self, ticked: bool, wishes: &[Wish]) -> Result<(), String> {
+        let Some(beat) = &mut self.beat else {
+            return Ok(());
+        };
+        let opened = wishes
+            .iter()
+            .filter(|wish| matches!(wish, Wish::Open(_, beat::PORT, ..)));
+        let ended_tick = ticked.then_some(self.ticks);
+        let counts = self.watchdog.heartbeat().counts();
+        beat.handled(
+            ended_tick,
+            opened.count(),
+            self.options.interval_ms,
+            counts,
+            self.now,
+        )
     }
 
     /// Tells since when nothing has been in the way of an address for this port, if nothing is.
@@ -135,6 +155,10 @@ impl World<'_> {
                 let names = &mut self.names;
                 (names.weather.at(self.now, &mut names.dice), &mut names.dice)
             }
+            (beat::PORT, _) => {
+                let beat = self.beat.as_mut().ok_or("there is no heartbeat")?;
+                (beat.weather.at(self.now, &mut beat.dice), &mut beat.dice)
+            }
             (proxy::PORT, Some(proxy)) => (proxy.met(connection, self.now), &mut proxy.dice),
             _ => match alertmanager::at_port(port) {
                 Some(place) => {
@@ -185,6 +209,14 @@ impl World<'_> {
             let answer = names.asked(bytes, fault)?;
             return Ok(Some(pieces(connection, answer, fault, &mut names.dice)));
         }
+        if let Some(beat) = self.beat.as_mut().filter(|_| port == beat::PORT) {
+            check_secrets(bytes, port)?;
+            let is_failing = ["orch_down", "docker_down"]
+                .iter()
+                .any(|id| self.oracle.is_firing(id));
+            let (answer, fault) = beat.said(&request::parse(bytes)?, is_failing, self.now)?;
+            return Ok(Some(pieces(connection, answer, fault, &mut beat.dice)));
+        }
         let Some(place) = alertmanager::at_port(port) else {
             return Ok(None);
         };
@@ -204,7 +236,7 @@ pub(super) fn check_secrets(bytes: &[u8], port: u16) -> Result<(), String> {
     let text = super::hash::text_of(bytes);
     let is_meant = |secret: &str| match port {
         8443 => secret == TOKEN,
-        8500 | 7000..=7063 => secret == SECRET,
+        8500 | beat::PORT | 7000..=7063 => secret == SECRET,
         _ => false,
     };
     let mut leaked = SECRETS.into_iter().filter(|secret| text.contains(secret));

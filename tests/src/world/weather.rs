@@ -110,6 +110,8 @@ const fn joined<const N: usize>(first: &[Fault], others: &[Fault]) -> [Fault; N]
 }
 
 impl Fault {
+    /// Those of a dependency.
+    pub const OF_DEPENDENCIES: &'static [Self] = &SERVER;
     /// Those of an Alertmanager.
     pub const OF_ALERTMANAGERS: &'static [Self] = &ALERTMANAGER;
     /// Those of the proxy in front of Telegram.
