@@ -15,7 +15,8 @@
 //! 7. what a master holds is silent (`oracle.rs`, `containers.rs`);
 //! 8. no secret in any output, no line with a line feed (`grants.rs`);
 //! 9. every byte sent is read by a parser that is strict (`request.rs`, `alert.rs`, `proxy.rs`, `names.rs`);
-//! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`);
+//! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`), whoever was there all
+//!     through one was seen in it, and a message that began in fair weather was taken (`ways.rs`);
 //! 11. each Alertmanager believes what is so, and is not asked before its back-off is over (`alerting.rs`); no row is left
 //!     over (`live`);
 //!     a heartbeat comes with each tick that it is due at, and never otherwise (`beat.rs`);
@@ -25,8 +26,8 @@
 //! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
 //! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
 //! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
-//! of a container that was never looked at, as one; and what follows a failure behind names or a proxy is mostly judged
-//! in the calm at the end.
+//! of a container that was never looked at, as one; how soon a name is found that
+//! never was, while its server is in trouble.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
 mod alert;
