@@ -190,6 +190,12 @@ impl State {
         (self.fired_checks, self.fired_within)
     }
 
+    /// Tells whether it was ever looked at.
+    #[must_use]
+    pub const fn is_seen(&self) -> bool {
+        self.seen
+    }
+
     /// Tells since when it has been active without a clear, for one that is pending.
     #[must_use]
     pub const fn active_since(&self) -> Instant {

@@ -790,11 +790,16 @@ impl Table {
         self.rows.get_mut(place)
     }
 
-    /// Tells how many signals there are, and how they are.
+    /// Tells how many signals there are, and how they are. A subject of a document that is still being read does not count:
+    /// it may be among the clear ones of the last, and this one may turn out to be none.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for row in &self.rows {
+        for row in self
+            .rows
+            .iter()
+            .filter(|row| row.configured || row.state.is_seen())
+        {
             totals.total = totals.total.saturating_add(1);
             totals.active = totals.active.saturating_add(u32::from(row.state.is_firing()));
             if hold_of(&self.holds, row.id.kind).holding {

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
+use super::frame::Call;
 use super::hash::Hash;
 use super::names::Names;
 use super::options::{SECRET, SECRETS, TOKEN};
 use super::peers::{Answer, Meaning};
 use super::weather::Fault;
-use super::{Event, Wish, World, alertmanager, names, options, peers, proxy, request, ways};
+use super::{Event, Wish, World, alertmanager, names, peers, proxy, request, ways};
 
 impl World<'_> {
     pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
@@ -94,6 +95,9 @@ impl World<'_> {
     pub(super) fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
+        if port == 0 {
+            self.engine_opened(connection);
+        }
         let (fault, dice) = self.met(connection, port)?;
         let delay = dice.between(1, 50);
         let is_away = port == 0 && self.engine_is_away(fault.is_some());
@@ -202,12 +206,11 @@ impl World<'_> {
         if request.path != format!("/bot{TOKEN}/sendMessage") || request.method != "POST" {
             return Err("a strange request to the Bot API".to_owned());
         }
-        let body: serde_json::Value = serde_json::from_str(request.body).map_err(|why| why.to_string())?;
-        let text = body["text"].as_str().ok_or("no text")?;
-        if body["chat_id"] != options::CHAT || SECRETS.iter().any(|secret| text.contains(secret)) {
-            return Err(format!("wrong chat, or a secret: {text}"));
+        let call = Call::read(request.body)?;
+        if SECRETS.iter().any(|secret| call.shown.contains(secret)) {
+            return Err(format!("a secret: {}", call.shown));
         }
-        let message = self.oracle.message(text, body["parse_mode"] == "HTML")?;
+        let message = self.oracle.message(&call)?;
         if self.now < self.not_before {
             return Err(format!(
                 "sent {} ms before retry_after",
@@ -225,6 +228,12 @@ impl World<'_> {
         if self.unacknowledged && !message.is_again {
             return Err("repeats what may have arrived without saying so".to_owned());
         }
+        // What was said to a proxy that only seemed to consent may be in doubt too.
+        let (frame, resumed_at) = (&mut self.oracle.frame, self.channel.resumed_at);
+        if message.is_again && self.proxy.is_none() && !frame.is_in_doubt(resumed_at) {
+            return Err("says that the last message may have arrived, and it did not".to_owned());
+        }
+        frame.sent(fault, resumed_at, self.now);
         let answer = peers::telegram(fault, &mut self.dice);
         if answer.is_taken {
             self.unacknowledged = true;

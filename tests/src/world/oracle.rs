@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::channel::{Channel, Lateness};
-use super::options::{INSTANCE, Options};
+use super::frame::{Call, Foot, Frame};
+use super::options::Options;
 use super::signals::{Look, Signal};
-use crate::{html, logfmt};
+use crate::logfmt;
 
 /// What the world saw the machine learn in one tick.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,8 @@ pub struct Oracle {
     foretold: BTreeMap<String, String>,
     expected: Vec<(String, Vec<String>)>,
     sent: Vec<String>,
-    active: usize,
+    /// What stands around the lines.
+    pub frame: Frame,
     /// Lines about signals in accepted messages.
     pub told: u64,
     /// How late the latest of them was.
@@ -85,7 +87,7 @@ impl Oracle {
             foretold: BTreeMap::new(),
             expected: Vec::new(),
             sent: Vec::new(),
-            active: 0,
+            frame: Frame::new(options),
             told: 0,
             lateness: Lateness::default(),
         }
@@ -93,6 +95,7 @@ impl Oracle {
 
     /// A tick ended: foretells its events.
     pub fn tick(&mut self, seen: &Seen, now: u64) {
+        self.frame.ticked(seen, &self.options);
         self.holding = self.master("orch_down", seen.envelope.is_some(), self.holding, now);
         if self.options.docker {
             self.engine_holding = self.master("docker_down", seen.list.is_some(), self.engine_holding, now);
@@ -228,7 +231,8 @@ impl Oracle {
 
     /// The machine made a message now: foretells its lines. The last one may have left some out; masters then go first.
     pub fn composed(&mut self, now: u64, wall_ms: i64, left_some: bool) {
-        self.active = self.signals.values().filter(|signal| signal.firing).count();
+        let foot = self.foot();
+        self.frame.composed(foot);
         let mut all: Vec<_> = self
             .signals
             .values()
@@ -264,41 +268,16 @@ impl Oracle {
     ///
     /// # Errors
     /// It is not what was foretold.
-    pub fn message(&mut self, text: &str, is_html: bool) -> Result<Message, String> {
-        if text.len() > 4096 {
-            return Err(format!("a message of {} bytes", text.len()));
-        }
-        let shown = if is_html {
-            html::plain(text)?
-        } else {
-            text.to_owned()
+    pub fn message(&mut self, call: &Call) -> Result<Message, String> {
+        let parts = self.frame.take(&call.shown)?;
+        let mut message = Message {
+            is_start: parts.is_start,
+            is_again: parts.is_again,
+            left: parts.left,
+            ..Message::default()
         };
-        let mut lines = shown.lines();
-        if lines.next() != Some(INSTANCE) {
-            return Err(format!("a message does not begin with the name: {shown}"));
-        }
-        let mut message = Message::default();
-        let mut said = Vec::new();
-        for line in lines {
-            if line.starts_with("🔵 STARTED ") {
-                message.is_start = true;
-            } else if line.starts_with("(again: ") {
-                message.is_again = true;
-            } else if let Some(left) = line.strip_prefix('+').and_then(|rest| rest.strip_suffix(" more")) {
-                message.left = left.parse().map_err(|_| "bad count of what is left")?;
-            } else if let Some(active) = line.strip_prefix("active ") {
-                let active = active.split(' ').next().unwrap_or_default();
-                if active != self.active.to_string() {
-                    return Err(format!("says {active} are active, and {} are", self.active));
-                }
-            } else if !["sources: ", "What was reported", "The group"]
-                .iter()
-                .any(|start| line.starts_with(start))
-            {
-                said.push(line);
-            }
-        }
-        self.compare(&said, &mut message)?;
+        self.compare(&parts.lines, &mut message)?;
+        self.frame.judge(call, &parts)?;
         Ok(message)
     }
 
@@ -331,9 +310,51 @@ impl Oracle {
         }
     }
 
+    /// What must stand below a message made now.
+    fn foot(&self) -> Foot {
+        let options = &self.options;
+        // All but those of the engine and of dependencies; 5 of them are the orchestrator's children.
+        let fixed = 11;
+        let listed = match (&options.engine, options.docker) {
+            (_, false) => 0,
+            (None, true) => 1,
+            (Some(_), true) => 2,
+        };
+        let dependencies = (2 * options.dependencies).saturating_sub(1);
+        let configured = fixed + usize::from(options.docker) + listed + dependencies;
+        let discovered = |master: &str| {
+            let signals = self.signals.values();
+            signals
+                .filter(|signal| is_discovered(&signal.id, options) && master_of(&signal.id) == Some(master))
+                .filter(|signal| signal.firing || signal.flapping)
+                .count()
+        };
+        let (of_orchestrator, of_engine) = (discovered("orch_down"), discovered("docker_down"));
+        let is_bounded = !options.crowd && (options.engine.is_none() || !options.docker);
+        // Two stages with two signals each and two agents; a container with four, and three more of the listed one.
+        let up_to = |all: usize| if is_bounded { all } else { usize::MAX };
+        let counted = self.signals.values().filter(|signal| signal.is_counted).count();
+        let in_lists = if options.docker { 6 + 7 } else { 6 };
+        let held = |is_held: bool, least: usize, most: usize| is_held.then(|| least..=up_to(most));
+        Foot {
+            active: self.signals.values().filter(|signal| signal.firing).count(),
+            all: configured + of_orchestrator + of_engine + counted..=up_to(configured + in_lists),
+            held: [
+                ("orch_down", held(self.holding, 5 + of_orchestrator, 5 + 6)),
+                (
+                    "docker_down",
+                    held(self.engine_holding, listed + of_engine, listed),
+                ),
+            ],
+        }
+    }
+
     /// The exchange ended; the machine knows whether its message was taken.
     pub fn ended(&mut self, accepted: bool, now: u64) {
-        self.told += if accepted { self.sent.len() as u64 } else { 0 };
+        if accepted {
+            self.told += self.sent.len() as u64;
+            self.frame.accepted();
+        }
         for signal in self.signals.values_mut() {
             let was_sent = signal.sent(accepted, now);
             if signal.lines(now, 0, &self.options).is_empty() {
@@ -368,6 +389,9 @@ impl Oracle {
     /// Tells a signal of which something should have been told by now, over a channel that has been fair since `fair`.
     pub fn overdue(&self, channel: &Channel, fair: u64, now: u64) -> Option<String> {
         let lines = self.owed().count() as u64;
+        if !self.frame.is_started() && now > channel.told_by(0, fair, lines) {
+            return Some("the start".to_owned());
+        }
         self.owed()
             .find(|(_, owed)| now > channel.told_by(*owed, fair, lines))
             .map(|(signal, _)| signal.id.clone())
@@ -403,6 +427,17 @@ fn master_of(id: &str) -> Option<&'static str> {
         _ if id.starts_with("container_") => Some("docker_down"),
         _ => None,
     }
+}
+
+/// Whether a signal is known only since it was seen.
+fn is_discovered(id: &str, options: &Options) -> bool {
+    let listed: &[&str] = if options.engine.is_some() {
+        &["container_down:web", "container_down:db"]
+    } else {
+        &["container_down:web"]
+    };
+    let kinds = ["stage_stuck:", "slow:", "agent_overtime:", "container_"];
+    kinds.iter().any(|kind| id.starts_with(kind)) && !listed.contains(&id)
 }
 
 /// A message as a reader sees it.

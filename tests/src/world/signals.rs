@@ -55,6 +55,9 @@ pub struct Signal {
     still_ms: u64,
     seen_at: Option<u64>,
     known: bool,
+    was_clear: bool,
+    /// It never fired and was clear twice in a row: one of a list is then counted among the clear that have no row.
+    pub is_counted: bool,
     gap_ms: u64,
     remind_at: u64,
     /// Every firing.
@@ -103,6 +106,8 @@ impl Signal {
             still_ms: 0,
             seen_at: None,
             known: false,
+            was_clear: false,
+            is_counted: false,
             gap_ms: 0,
             remind_at: 0,
             incidents: Vec::new(),
@@ -133,6 +138,11 @@ impl Signal {
         let still = if self.known && !jumped { since } else { 0 };
         self.seen_at = Some(now);
         self.known = look != Look::Unknown;
+        // The one stage that is always in the list.
+        let is_listed = self.id.ends_with(":te<s>t & co") && self.exact;
+        let is_clear = look == Look::Clear;
+        self.is_counted = is_listed && is_clear && self.was_clear && self.incidents.is_empty();
+        self.was_clear = is_clear;
         if look == Look::Unknown {
             return None;
         }

@@ -146,6 +146,33 @@ impl World {
     }
 }
 
+/// A subject that was clear and is active in a document that is still being read is counted once, and not twice, and one that
+/// only that document knows is not counted yet: nothing counts before the document's end.
+#[test]
+fn what_is_still_being_read_is_not_counted() {
+    let mut world = World::new();
+    let stages = |old: &str, new: &str| {
+        format!(
+            r#"{{"stages":[{{"stage":"old","oldest_age_s":{old}}},{{"stage":"{new}","oldest_age_s":9999}}]"#
+        )
+    };
+    world.good(&(stages("1", "pending") + "}"));
+    let before = world.table.totals();
+    assert_eq!(before.total, 6 + 2);
+    world.orchestrator.begin();
+    let under_way = stages("9999", "new");
+    world
+        .orchestrator
+        .feed(
+            under_way.as_bytes(),
+            &world.config.orchestrator,
+            &mut world.table,
+            &mut |_, _| {},
+        )
+        .unwrap();
+    assert_eq!(world.table.totals(), before);
+}
+
 /// An empty object is a good envelope that says nothing: up, and everything unknown.
 #[test]
 fn an_empty_object_is_up_and_says_nothing() {
