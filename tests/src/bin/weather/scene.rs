@@ -405,9 +405,11 @@ impl Scene {
                 self.wrong.push(format!("an end at a wrong time: {end:?}"));
             }
         }
-        if followed.wrong > 0 {
-            self.wrong
-                .push("lines have times that the clock never showed".to_owned());
+        if let Some(first_s) = followed.first_wrong_s {
+            self.wrong.push(format!(
+                "{} lines have times that the clock never showed, the first {first_s}",
+                followed.wrong
+            ));
         }
         if followed.ahead == 0 || followed.back == 0 {
             let why = "the log does not follow the stepped clock: is the binary static?";
