@@ -185,7 +185,7 @@ impl Frame {
         self.sources = format!(
             "sources: orchestrator {}, docker {engine}, host {}",
             word(seen.envelope.is_some()),
-            word(seen.memory.is_some())
+            word(seen.is_host_there())
         );
         if options.dependencies > 0 {
             let well = seen.dependencies.values().filter(|(good, _)| *good).count();

@@ -18,9 +18,10 @@
 //! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`);
 //! 11. each Alertmanager believes what is so, and is not asked before its back-off is over (`alerting.rs`); no row is left
 //!     over (`live`);
+//!     a heartbeat comes with each tick that it is due at, and never otherwise (`beat.rs`);
 //! 12. the same seed gives the same bytes, and steps of the wall clock change none (`tests/world.rs`).
 //!
-//! Limits: TLS as no more than a name and a handshake that ends well or not; no heartbeat, no certificates, dependencies by
+//! Limits: TLS as no more than a name and a handshake that ends well or not; no certificates, dependencies by
 //! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
 //! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
 //! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
@@ -32,6 +33,7 @@ mod alert;
 mod alerting;
 mod alertmanager;
 mod answers;
+mod beat;
 mod channel;
 mod container;
 mod containers;
@@ -41,6 +43,7 @@ mod facts;
 mod frame;
 mod grants;
 mod hash;
+mod host;
 mod living;
 mod looks;
 mod names;
@@ -91,7 +94,7 @@ pub struct Report {
     pub containers: u64,
     /// How late the latest line was, as far as the channel was there.
     pub lateness: Lateness,
-    /// Of every line logged and every byte sent, but for times of the wall clock.
+    /// Of all that was said and wished, but for times of the wall clock.
     pub hash: u64,
 }
 
@@ -138,6 +141,8 @@ struct World<'c> {
     weather: Vec<Weather>,
     alerting: Alerting,
     proxy: Option<Proxy>,
+    beat: Option<beat::Beat>,
+    host: Option<host::Host>,
     names: Names,
     things: peers::Things,
     living: Option<living::Living>,
@@ -176,7 +181,8 @@ impl Breach {
     /// The kind of what [`run`] says.
     #[must_use]
     pub fn of(why: &str) -> Self {
-        const LOST: [&str; 6] = [
+        const LOST: [&str; 7] = [
+            "was not taken",
             "lacks ",
             "did not come",
             "not told in time",
@@ -184,7 +190,8 @@ impl Breach {
             "does not fire",
             "still fires",
         ];
-        const FALSE: [&str; 5] = [
+        const FALSE: [&str; 6] = [
+            "was not seen",
             "foretold",
             "is not so",
             "while its engine held it",
@@ -293,10 +300,18 @@ impl<'c> World<'c> {
                 .proxy
                 .as_ref()
                 .map(|drawn| Proxy::new(drawn, options.seed)),
+            beat: options
+                .beat
+                .as_ref()
+                .map(|drawn| beat::Beat::new(drawn, options.seed)),
+            host: options
+                .host_drawn
+                .as_ref()
+                .map(|drawn| host::Host::new(drawn, options.seed)),
             names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             living: living::Living::of(options, 1_000),
-            channel: Channel::new(options),
+            channel: Channel::default(),
             ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),
@@ -333,6 +348,17 @@ impl<'c> World<'c> {
         self.names.weather.heal(now);
         if let Some(proxy) = &mut self.proxy {
             proxy.weather.heal(now);
+        }
+        if let Some(beat) = &mut self.beat {
+            beat.weather.heal(now);
+        }
+        for place in self
+            .host
+            .iter_mut()
+            .flat_map(host::Host::heal)
+            .collect::<Vec<_>>()
+        {
+            self.plan(1, Event::Stat(place));
         }
         self.things.heal();
         if let Some(living) = &mut self.living {
