@@ -33,6 +33,7 @@ mod answers;
 mod channel;
 mod container;
 mod containers;
+mod detail;
 mod dice;
 mod engine;
 mod frame;

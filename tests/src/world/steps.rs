@@ -114,7 +114,8 @@ impl World<'_> {
                 if self.fresh.0 != Some(generation) {
                     self.fresh = (Some(generation), self.now);
                 }
-                let is_stale = self.now - self.fresh.1 >= options::STALE_AFTER_MS;
+                (self.seen.generation, self.seen.unchanged_ms) = (generation, self.now - self.fresh.1);
+                let is_stale = self.seen.unchanged_ms >= options::STALE_AFTER_MS;
                 looks.insert("orch_stale", if is_stale { Look::Active } else { Look::Clear });
                 self.seen.envelope = Some(looks);
             }
