@@ -185,6 +185,9 @@ pub fn shapes(kind: &str) -> Forms {
             "empty answer",
             "cut short",
             "no answer",
+            // What a good answer said.
+            "# container, *",
+            "# containers, *",
         ],
         "queue_old" | "stage_stuck" => &[
             "# old (limit #)",

@@ -45,6 +45,7 @@ mod options;
 mod oracle;
 mod peers;
 mod proxy;
+mod record;
 mod request;
 mod signals;
 mod steps;

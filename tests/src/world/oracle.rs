@@ -6,8 +6,8 @@ use super::channel::{Channel, Lateness};
 use super::detail::{self, Befell, Forms};
 use super::frame::{Call, Foot, Frame};
 use super::options::Options;
+use super::record::Record;
 use super::signals::{Look, Signal};
-use crate::logfmt;
 
 /// What the world saw the machine learn in one tick.
 #[derive(Clone, Debug, Default)]
@@ -200,18 +200,9 @@ impl Oracle {
     ///
     /// # Errors
     /// It was not to be, or not now.
-    pub fn event(&mut self, line: &str, now: u64) -> Result<(String, Option<bool>), String> {
-        let fields = logfmt::parse(line).map_err(|why| format!("{why}: {line}"))?;
-        let field = |name: &str| fields.get(name).map_or("", String::as_str);
-        let event = match field("event") {
-            "firing" => format!("firing {}", field("checks")),
-            "resolved" => format!("resolved {}", field("after")),
-            "still firing" => format!("still firing {}", field("for")),
-            "flapping" => format!("flapping {}", field("changes")),
-            "stable" => format!("stable {}", field("state")),
-            other => return Err(format!("unknown event {other:?}")),
-        };
-        let id = field("signal").to_owned();
+    pub fn event(&mut self, line: &str, now: u64, wall_ms: i64) -> Result<(String, Option<bool>), String> {
+        let record = Record::read(line, wall_ms)?;
+        let (id, event) = (record.id.clone(), record.event.clone());
         let options = &self.options;
         if !self.signals.contains_key(&id) && !may_appear(&id, options) {
             return Err(format!("{id}: event {event:?}, and nothing of the kind was so"));
@@ -226,6 +217,7 @@ impl Oracle {
                 return Err(format!("{id}: event {event:?}, foretold was {foretold:?}"));
             }
         }
+        record.judge(signal, &signal.forms(), now)?;
         let was_firing = signal.firing;
         signal.logged(&event, now)?;
         signal.logged_at = now;

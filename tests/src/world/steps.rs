@@ -195,9 +195,10 @@ impl World<'_> {
         if self.now - since > self.options.interval_ms + options::TIMEOUT_MS {
             return Err("a tick is late".to_owned());
         }
+        let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
         for wish in wishes {
             if let Wish::Event(line) = wish {
-                let (id, change) = self.oracle.event(line, self.now)?;
+                let (id, change) = self.oracle.event(line, self.now, wall)?;
                 if let (Some(living), Some(fires), true) =
                     (&self.living, change, id.starts_with("container_"))
                 {
@@ -225,7 +226,6 @@ impl World<'_> {
         if is_sending && !self.things.composed {
             self.things.composed = true;
             self.channel.begins(self.now);
-            let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
             self.oracle.composed(self.now, wall, self.overflow);
         }
         Ok(())
