@@ -42,6 +42,10 @@ pub enum Planted {
     PlainInTunnel,
     /// A look at a name does not see that a wait is over.
     WaitNotEnded,
+    /// What the engine states as a fact between two ticks waits for the next one.
+    FactsWait,
+    /// What a look says of a kill for want of memory is passed over.
+    OomFlagIgnored,
 }
 
 /// Tells whether this mistake is planted: never, without the feature.

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::exchange::{Failure, Task};
 use crate::net::{HostFile, Level};
+use crate::planted::{Planted, is_planted};
 use crate::probe::dependency::{Appetite, Dependency};
 use crate::probe::docker::{self, Docker};
 use crate::probe::host::Want;
@@ -496,7 +497,8 @@ impl Watchdog<'_> {
     /// Between ticks: what the engine states as a fact is decided at once.
     fn look_at_facts(&mut self, now: Instant, config: &Config) {
         // In a tick they are staged with all else.
-        let between_ticks = config.docker.host.is_some() && !self.probing.under_way;
+        let between_ticks =
+            config.docker.host.is_some() && !self.probing.under_way && !is_planted(Planted::FactsWait);
         if between_ticks && self.docker.facts(now, &mut self.table) > 0 {
             self.table.settle_facts(now, config);
             self.telling.something_changed();

@@ -4,7 +4,7 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 16] = [
+const MISTAKES: [(Planted, &[&str]); 18] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
@@ -24,6 +24,8 @@ const MISTAKES: [(Planted, &[&str]); 16] = [
     (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),
     (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
     (Planted::WaitNotEnded, &["a tick took", "event \"firing"]),
+    (Planted::FactsWait, &["was stated as a fact"]),
+    (Planted::OomFlagIgnored, &["container_oom"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

@@ -6,6 +6,7 @@
 
 use super::container::{LISTED, NAMES, State};
 use super::engine::Engine;
+use super::looks::Look;
 use super::options::Options;
 use super::stream::Happened;
 use super::truth::{Level, Oom, Streak, Truth, unhealthy};
@@ -17,8 +18,10 @@ pub const KINDS: [&str; 4] = [
     "container_restarting",
     "container_oom",
 ];
-const DOWN: usize = 0;
+pub(super) const DOWN: usize = 0;
+pub(super) const UNHEALTHY: usize = 1;
 const RESTARTING: usize = 2;
+pub(super) const OOM: usize = 3;
 
 /// The list that was delivered.
 #[derive(Clone, Debug)]
@@ -43,24 +46,26 @@ impl Snapshot {
 /// The judge of all containers.
 #[derive(Clone, Debug)]
 pub struct Judge {
-    truths: Vec<Truth>,
-    raise_ticks: u32,
+    pub(super) truths: Vec<Truth>,
+    pub(super) raise_ticks: u32,
     clear_ticks: u32,
     interval_ms: u64,
-    crowd: bool,
-    list_at: u64,
+    pub(super) crowd: bool,
+    pub(super) list_at: u64,
     events_from: u64,
     /// When the tick under way, or the last one, began.
     pub tick_began: u64,
-    last_tick: u64,
+    pub(super) last_tick: u64,
+    /// Whether it ended with a list.
+    pub(super) has_list: bool,
     /// The last time at which something could have been missed.
     pub gap_at: u64,
     /// The last time at which an inspection did not fare well.
     pub inspect_gap_at: u64,
     /// When the last old event came, after a reconnect: what it says is overtaken until the next list.
-    replayed_at: u64,
-    was_holding: bool,
-    ticks_since_release: u32,
+    pub(super) replayed_at: u64,
+    pub(super) was_holding: bool,
+    pub(super) ticks_since_release: u32,
     /// Truths that had to be told, and were.
     pub told: u64,
     events_seen: u64,
@@ -79,6 +84,7 @@ impl Judge {
             events_from: u64::MAX,
             tick_began: 0,
             last_tick: 0,
+            has_list: false,
             gap_at: 0,
             inspect_gap_at: 0,
             replayed_at: 0,
@@ -98,6 +104,7 @@ impl Judge {
                     number: event.number,
                     id: event.id,
                     heard_at: None,
+                    was_present: false,
                 });
             }
         }
@@ -134,6 +141,8 @@ impl Judge {
             truth.replayed_from = truth.replayed_from.min(event.at());
         }
         truth.heard_at = now;
+        // What was heard of it since may have overtaken the look.
+        truth.facts.iter_mut().flatten().for_each(|since| *since = now);
         let is_present = engine.containers[event.place].id == event.id;
         match event.action.as_str() {
             "oom" => {
@@ -144,6 +153,7 @@ impl Judge {
                     number: event.number,
                     id: event.id,
                     heard_at: Some(now),
+                    was_present: is_present,
                 });
             }
             // The last signal counts: whoever sends another changed their mind.
@@ -159,6 +169,7 @@ impl Judge {
             _ => {}
         }
         self.observe(engine, now);
+        self.heard_fact(event, engine, now);
     }
 
     /// The machine has this list.
@@ -178,9 +189,29 @@ impl Judge {
                 death.steady_at.get_or_insert(now);
             }
             truth.replayed_from = u64::MAX;
+            if *state == State::Absent {
+                truth.missed_at = now;
+            }
             let runs = *state == State::Running && *id == truth.life.0;
             truth.listed_running_at = runs.then_some(snapshot.at);
         }
+    }
+
+    /// The machine has this look, which it began at `asked_at`.
+    pub fn looked(&mut self, look: Look, asked_at: u64, now: u64) {
+        let truth = &mut self.truths[look.place];
+        let gap_at = self.gap_at.max(self.inspect_gap_at);
+        // One that an event overtook is made again. Behind a gap, the next list may forget what was looked at.
+        if look.id != truth.life.0 || truth.heard_at >= asked_at || self.list_at <= self.gap_at {
+            return;
+        }
+        let ooms = &truth.ooms;
+        truth.looks.take(look, gap_at, now, |before, had_at| {
+            let is_between =
+                |oom: &Oom| oom.id == look.id && oom.at > before.at.max(look.started_at) && oom.at <= look.at;
+            let is_unheard = |oom: &Oom| oom.heard_at.is_none_or(|at| at < had_at);
+            ooms.iter().all(is_unheard) && ooms.iter().any(is_between)
+        });
     }
 
     /// A tick ended, with a whole list or without; `holding`: the engine holds its containers' signals.
@@ -198,6 +229,7 @@ impl Judge {
             self.ticks_since_release.saturating_add(1)
         };
         self.was_holding = holding;
+        self.has_list = has_list;
         let replayed_at = self.replayed_at;
         let (began, list_at) = (self.tick_began, self.list_at.min(self.events_from));
         for truth in &mut self.truths {

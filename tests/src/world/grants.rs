@@ -96,6 +96,9 @@ impl World<'_> {
     pub(super) fn connect(&mut self, connection: Connection, port: u16) -> Result<(), String> {
         self.open.insert(connection.slot, (connection, port));
         self.first_open.entry(connection.slot).or_insert(self.now);
+        if port == 0 {
+            self.engine_opened(connection);
+        }
         let (fault, dice) = self.met(connection, port)?;
         let delay = dice.between(1, 50);
         self.seen.befell.note(connection.slot, Moment::Met, fault);

@@ -1,7 +1,10 @@
 //! The world's side of the living engine: its answers, its stream of events, and what of it reached the machine.
 
+use std::collections::BTreeMap;
+
 use super::containers::{Judge, Snapshot};
 use super::engine::Engine;
+use super::looks::Look;
 use super::options::Options;
 use super::peers::{Answer, Meaning, served};
 use super::stream::{self, Cut, Happened, Stream};
@@ -17,6 +20,8 @@ pub struct Living {
     /// The judge.
     pub judge: Judge,
     events_refused: bool,
+    /// When each connection was opened.
+    asked_at: BTreeMap<u8, u64>,
 }
 
 /// One event on its way to the machine, and when it was sent.
@@ -34,6 +39,7 @@ impl Living {
             engine: Engine::new(&life.troubles, options.seed, now),
             judge: Judge::new(options),
             events_refused: life.events_refused,
+            asked_at: BTreeMap::new(),
         })
     }
 }
@@ -156,6 +162,22 @@ impl World<'_> {
         living.judge.heard(&sent.happened, sent.at, now, &living.engine);
     }
 
+    /// A connection to it is wished for.
+    pub fn engine_opened(&mut self, connection: Connection) {
+        if let Some(living) = &mut self.living {
+            living.asked_at.insert(connection.slot, self.now);
+        }
+    }
+
+    /// The machine has this look.
+    pub fn engine_looked(&mut self, connection: Connection, look: Look) {
+        let now = self.now;
+        let Some(living) = &mut self.living else { return };
+        let asked_at = living.asked_at.get(&connection.slot).copied().unwrap_or(0);
+        living.judge.looked(look, asked_at, now);
+        living.judge.observe(&living.engine, now);
+    }
+
     /// The living engine's answer; none if it never comes.
     ///
     /// # Errors
@@ -190,12 +212,13 @@ impl World<'_> {
             living.judge.inspect_gap_at = now;
         }
         let known = living.engine.inspect(id).filter(|_| mode != InspectMode::Missing);
+        let known = known.map(|(text, one)| (text, Look::at(one, now)));
         Ok(match (mode, known) {
             (InspectMode::Hangs, _) => None,
             (InspectMode::Broken, _) => Some(Answer::new("500 Oops", "{}", None, dice)),
             (InspectMode::Refused, _) => Some(Answer::new("403 Forbidden", "no", None, dice)),
             (_, None) => Some(Answer::new("404 Not Found", "{}", None, dice)),
-            (_, Some((text, _))) => Some(served(&text, Meaning::Looked, fault, dice)),
+            (_, Some((text, look))) => Some(served(&text, Meaning::Looked(look), fault, dice)),
         })
     }
 

@@ -5,8 +5,9 @@
 //! it let the machine learn, foretells from CONTRACTS each event and each line, and compares.
 //!
 //! Twelve invariants, and where they are held:
-//! 1. what fired is told, by its bound (`channel.rs`), and so is its end; in the calm nothing is left (`live`);
-//! 2. nothing is told that was not so (`oracle.rs`, `containers.rs` with `truth.rs`);
+//! 1. what fired is told, by its bound (`channel.rs`), and so is its end; in the calm nothing is left (`live`); what the engine
+//!    states as a fact fires at once (`facts.rs`);
+//! 2. nothing is told that was not so (`oracle.rs`; `containers.rs` with `truth.rs` and `looks.rs`);
 //! 3. no end before its firing, worst first, late lines true in their times (`oracle.rs`, `signals.rs`);
 //! 4. nothing twice but after a lost answer, and then with a word about it (`grants.rs`);
 //! 5. nothing before `retry_after`, nothing in the quiet time after a message (`grants.rs`);
@@ -21,9 +22,10 @@
 //!
 //! Limits: TLS as no more than a name and a handshake that ends well or not; no heartbeat, no certificates, dependencies by
 //! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
-//! Not demanded, so that a machine without would pass: a want of memory that no event told, a fact between ticks before its tick,
-//! a restart loop before five minutes and six ticks; and what follows a failure behind names or a proxy is mostly judged in the
-//! calm at the end.
+//! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
+//! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
+//! of a container that was never looked at, as one; and what follows a failure behind names or a proxy is mostly judged
+//! in the calm at the end.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
 mod alert;
@@ -36,10 +38,12 @@ mod containers;
 mod detail;
 mod dice;
 mod engine;
+mod facts;
 mod frame;
 mod grants;
 mod hash;
 mod living;
+mod looks;
 mod names;
 mod options;
 mod oracle;

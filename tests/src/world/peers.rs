@@ -9,6 +9,7 @@ use super::containers::Snapshot;
 use super::detail;
 use super::dice::Dice;
 use super::living::Sent;
+use super::looks;
 use super::options::SECRET;
 use super::signals::Look;
 use super::weather::Fault;
@@ -25,7 +26,7 @@ pub enum Meaning {
     /// The living engine's list.
     Containers(Snapshot),
     /// The living engine's word on one container.
-    Looked,
+    Looked(looks::Look),
     /// An event of its stream.
     Happened(Sent),
     /// The message was taken.

@@ -138,7 +138,8 @@ impl World<'_> {
                 self.overflow = self.leaves_some;
             }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
-            Some(Meaning::Looked) | None => {}
+            Some(Meaning::Looked(look)) => self.engine_looked(connection, look),
+            None => {}
         }
     }
 
@@ -207,8 +208,12 @@ impl World<'_> {
             }
         }
         self.oracle.events_end()?;
-        if let (Some(living), true) = (&mut self.living, ticked) {
-            living.judge.verdict(|id| self.oracle.is_firing(id))?;
+        if let Some(living) = &mut self.living {
+            let is_firing = |id: &str| self.oracle.is_firing(id);
+            living.judge.facts(&living.engine, is_firing, self.now)?;
+            if ticked {
+                living.judge.verdict(is_firing)?;
+            }
         }
         self.judge_alerts(wishes)?;
         let (delivered, failed) = self.watchdog.telegram().counts();

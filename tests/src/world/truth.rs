@@ -4,6 +4,7 @@
 //! is the judge's business (`containers.rs`).
 
 use super::container::{Cause, Container, Health, LISTED, State};
+use super::looks::Looks;
 
 const MINUTE: u64 = 60_000;
 /// How long after its last cause a signal of ten minutes' memory may still come up late.
@@ -76,6 +77,8 @@ pub(super) struct Oom {
     pub(super) number: u64,
     pub(super) id: u64,
     pub(super) heard_at: Option<u64>,
+    /// Whether its container was there when the event came.
+    pub(super) was_present: bool,
 }
 
 /// The last end of a container.
@@ -105,6 +108,13 @@ pub(super) struct Truth {
     /// When the engine's word of a kill was last to be had, and whether it is now.
     pub(super) flagged: (u64, bool),
     pub(super) starts: Vec<u64>,
+    pub(super) looks: Looks,
+    /// When a list last came without it.
+    pub(super) missed_at: u64,
+    /// When it last was not running.
+    pub(super) stood_at: u64,
+    /// Facts that came between two ticks and are to be decided at once: when, for each kind.
+    pub(super) facts: [Option<u64>; 4],
     /// Whole looks in a row that began after the present truth, for each kind.
     pub(super) streaks: [Streak; 4],
     /// Whole looks in a row of which each may have shown it not running.
@@ -144,6 +154,10 @@ impl Truth {
             ooms: Vec::new(),
             flagged: (0, false),
             starts: Vec::new(),
+            looks: Looks::default(),
+            missed_at: 0,
+            stood_at: 0,
+            facts: [None; 4],
             streaks: [Streak::NONE; 4],
             down_looks: 0,
         }
@@ -157,7 +171,9 @@ impl Truth {
             }
             if life.0 != self.life.0 {
                 self.listed_running_at = None;
+                self.looks.forget();
             }
+            self.facts = [None; 4];
             (self.life, self.death, self.kill_heard) = (life, None, false);
         }
         let is_over = matches!(one.state, State::Exited | State::Restarting | State::Dead);
@@ -167,6 +183,9 @@ impl Truth {
                 die_heard_at: None,
                 steady_at: None,
             });
+        }
+        if one.state != State::Running {
+            self.stood_at = now;
         }
         if self.flagged.1 {
             self.flagged.0 = now;
@@ -226,7 +245,7 @@ impl Truth {
             .is_some_and(|since| now - since.max(gap_at) > needs);
         let quiet = 15 * MINUTE + 2 * interval_ms;
         match () {
-            () if loops => Level::Must,
+            () if loops || (one.state != State::Absent && self.looks.show_loop(now)) => Level::Must,
             () if self.starts.len() >= 3 && self.starts.iter().any(|at| now - at < quiet) => Level::May,
             () if self.starts.len() >= 3 && now - gap_at < quiet => Level::May,
             () if self.starts.iter().any(|at| now - at < quiet) || now - gap_at < quiet => Level::Quiet,
@@ -237,8 +256,12 @@ impl Truth {
     pub(super) fn oom(&self, one: &Container, now: u64) -> Level {
         let is_present = one.state != State::Absent;
         let is_fresh = |oom: &Oom| oom.heard_at.is_some_and(|at| now < at + 10 * MINUTE);
+        // A name's kill outlives its container, unless a list came between in which there was none of that name.
+        let goes_on = |oom: &Oom| oom.was_present && oom.heard_at > Some(self.missed_at);
+        let is_its = |oom: &Oom| oom.id == one.id || goes_on(oom);
         match () {
-            () if is_present && self.ooms.iter().any(|oom| oom.id == one.id && is_fresh(oom)) => Level::Must,
+            () if is_present && self.ooms.iter().any(|oom| is_its(oom) && is_fresh(oom)) => Level::Must,
+            () if is_present && self.looks.show_kill(now) => Level::Must,
             () if self
                 .ooms
                 .iter()

@@ -459,7 +459,8 @@ impl Container {
             matches!((heard, said.started), (Some(heard), Some(started)) if heard.nanos_since(started) >= 0);
         let was_before = self.end == End::Before;
         let guessed = is_planted(Planted::OomGuessed) && said.code == Some(ExitCode(137));
-        if (said.oom_killed || guessed) && !self.oom.counted && !was_heard && !was_before {
+        let told = said.oom_killed && !is_planted(Planted::OomFlagIgnored);
+        if (told || guessed) && !self.oom.counted && !was_heard && !was_before {
             self.oom.at = Some(around.now);
             self.has_news = true;
         }

@@ -24,10 +24,12 @@ pub enum Fault {
     Foul,
     /// Nobody listens: connections are answered with a reset.
     Refused,
-    /// The orchestrator answers 500.
+    /// The orchestrator answers what is no envelope, or too late, or not at all.
     OrchestratorBroken,
-    /// The dependency answers 503.
-    DependencyBroken,
+    /// The dependency that is known by a name answers wrongly, too late or not at all.
+    SiteBroken,
+    /// The one that is known by its address does.
+    WikiBroken,
     /// Telegram answers 502 with a page.
     TelegramBroken,
     /// Telegram accepts, and its answer is lost.
@@ -39,7 +41,7 @@ pub enum Fault {
 }
 
 /// Those that come in a storm, each once before any comes again.
-pub const STORM: [Fault; 14] = [
+pub const STORM: [Fault; 15] = [
     Fault::Loss,
     Fault::Partition,
     Fault::Narrow,
@@ -49,12 +51,47 @@ pub const STORM: [Fault; 14] = [
     Fault::Foul,
     Fault::Refused,
     Fault::OrchestratorBroken,
-    Fault::DependencyBroken,
+    Fault::SiteBroken,
+    Fault::WikiBroken,
     Fault::TelegramBroken,
     Fault::TelegramAnswerLost,
     Fault::Stopped,
     Fault::NoDescriptors,
 ];
+
+/// All that can fire because somebody is not reached.
+const ALL: &[&str] = &["orch_down", "dep_down:site", "dep_down:wiki"];
+
+impl Fault {
+    /// The signals that it must make fire, if it lasts long enough and finds all well.
+    pub const fn must(self) -> &'static [&'static str] {
+        match self {
+            Self::Partition | Self::Refused => ALL,
+            Self::OrchestratorBroken => &["orch_down"],
+            Self::SiteBroken => &["dep_down:site"],
+            Self::WikiBroken => &["dep_down:wiki"],
+            _ => &[],
+        }
+    }
+
+    /// The signals that it may make fire: none but these.
+    pub const fn may(self) -> &'static [&'static str] {
+        match self {
+            Self::Drizzle | Self::TelegramBroken | Self::TelegramAnswerLost => &[],
+            Self::OrchestratorBroken | Self::SiteBroken | Self::WikiBroken => self.must(),
+            // What comes of a bad line is chance. A process that was stopped, or finds no descriptor, reaches nobody either.
+            _ => ALL,
+        }
+    }
+
+    /// Whether messages reach Telegram, and their answers the watchdog, all the same.
+    pub const fn spares_channel(self) -> bool {
+        matches!(
+            self,
+            Self::Drizzle | Self::OrchestratorBroken | Self::SiteBroken | Self::WikiBroken
+        )
+    }
+}
 
 /// The numbers of a seed (xorshift).
 pub struct Dice(u64);

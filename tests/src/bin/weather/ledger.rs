@@ -47,6 +47,11 @@ impl Said {
     }
 }
 
+/// Whether a line of a message tells that this signal fired, in time or late.
+pub fn tells_firing(line: &str, signal: &str) -> bool {
+    Said::parse(line).is_some_and(|(id, said)| id == signal && said != Said::Resolved)
+}
+
 /// What was told of one signal.
 #[derive(Clone, Debug)]
 struct Account {
@@ -158,6 +163,14 @@ mod tests {
         assert_eq!(told(1, &[&[FIRING], &[FIRING], &[RESOLVED]]), (1, 1, 1));
         assert_eq!(told(1, &[&[FIRING], &[RESOLVED], &[RESOLVED]]), (1, 1, 1));
         assert_eq!(told(1, &[&[LATE], &[LATE]]), (2, 2, 0));
+    }
+
+    /// A firing is told by its own line, or by the one that tells late of its end, and by no line of another signal.
+    #[test]
+    fn a_firing_is_told_in_time_or_late() {
+        assert!(tells_firing(FIRING, "x") && tells_firing(LATE, "x"));
+        assert!(!tells_firing(RESOLVED, "x") && !tells_firing(AGAIN, "x"));
+        assert!(!tells_firing(FIRING, "y") && !tells_firing("🔴 FIRING x:y: http 503", "x"));
     }
 
     /// What is said again is nothing new, in whatever words it is said by then.

@@ -3,14 +3,16 @@
 //! It stands in a network namespace of its own, and between it and its peers packets are lost, late, doubled, damaged, out of
 //! order, held back or cut off; the peers refuse, answer wrongly or not at all; the process is stopped, finds no free file
 //! descriptor, and lives within 8 MiB of data; its wall clock steps by hours and days. Then the weather is fair, and what was
-//! logged is held against what was told. It ends with a failure if a firing was not told, or told twice, or is explained by no
-//! fault, if a duration is not true, a peer was asked too often, or memory grew.
+//! logged is held against what was told, and against what each fault must bring about. It ends with a failure if a firing was not
+//! told, told late, or told twice, if one did not come or came late that a fault must bring about, or one came that no fault
+//! explains, if a duration is not true, a peer was asked too often, or memory grew.
 
 mod clock;
 mod faults;
 mod ledger;
 mod link;
 mod scene;
+mod strikes;
 mod verdict;
 
 use std::os::unix::process::CommandExt as _;

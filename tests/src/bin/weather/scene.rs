@@ -8,19 +8,25 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use watchdog_tests::envelope;
 use watchdog_tests::fake::{Answer, FakeDns, FakeOrchestrator, FakeTelegram, TelegramAnswer, server};
-use watchdog_tests::harness::{Setup, Watchdog};
+use watchdog_tests::harness::{Line, Setup, Watchdog};
 
 use crate::clock::{Clock, Followed};
 use crate::faults::{Dice, Fault, STORM, run};
 use crate::link::Link;
+use crate::strikes::{FIRES_WITHIN, Manner, Strike, Strikes};
 use crate::verdict::{Verdict, late_ends};
 
 /// Bytes of data that the process may have.
 const DATA_BYTES_MAX: &str = "8388608";
-/// After a fault, signals may still fire on what was seen of it for so long: K ticks, a time-out, and the kernel's repeats of
-/// lost packets.
-const GRACE: Duration = Duration::from_secs(12);
+/// Between two looks at what came.
+const LOOK: Duration = Duration::from_millis(200);
+/// In fair weather all is over and told within this: a call of 15 s that is under way, a pause of 75 s after failures, 5 s between
+/// digests, some ticks, and as much again as a busy machine may need.
+const CALM_WITHIN: Duration = Duration::from_secs(120);
+/// Ticks of fair weather after which nothing of what was seen before may count any more: one that was under way, and two.
+const CALM_TICKS: usize = 3;
 /// In a drizzle nothing may fire for so long.
 const DRIZZLE: Duration = Duration::from_secs(10);
 /// Between two steps of the clock in a drizzle: three ticks.
@@ -34,6 +40,8 @@ const LONG: Duration = Duration::from_secs(600);
 /// Seconds between two looks, and between two heartbeats.
 const INTERVAL_S: u64 = 1;
 const HEARTBEAT_S: u64 = 5;
+/// Three times the time-out of a probe, which is the interval.
+const TOO_LATE: Duration = Duration::from_secs(3 * INTERVAL_S);
 /// Messages come less often than this on an average: what changes within seconds is one message, and failures make pauses.
 const MESSAGE_S: u64 = 2;
 
@@ -44,14 +52,14 @@ pub struct Scene {
     dice: Dice,
     orchestrator: FakeOrchestrator,
     site: FakeOrchestrator,
+    wiki: FakeOrchestrator,
     heartbeat: FakeOrchestrator,
     telegram: FakeTelegram,
     /// It answers for as long as it is held.
     _dns: FakeDns,
     watchdog: Watchdog,
     memory_kib: u64,
-    /// When something was wrong.
-    faulty: Vec<(Instant, Instant)>,
+    strikes: Strikes,
     counts: BTreeMap<Fault, u32>,
     /// What should not have been, in words.
     wrong: Vec<String>,
@@ -65,6 +73,7 @@ impl Scene {
         let clock = Clock::find();
         let orchestrator = FakeOrchestrator::healthy();
         let site = FakeOrchestrator::healthy();
+        let wiki = FakeOrchestrator::healthy();
         let heartbeat = FakeOrchestrator::always(Answer::http(200, &[], b"ok"));
         let telegram = FakeTelegram::named(&[&link.peers().to_string()]);
         let dns = FakeDns::start();
@@ -77,6 +86,12 @@ impl Scene {
             .ticks(3, 2)
             .set("WATCHDOG_INTERVAL", format!("{INTERVAL_S}s"))
             .set("WATCHDOG_DEP_SITE", format!("http://site.test:{}/", site.port()))
+            .set("WATCHDOG_DEP_WIKI", format!("http://{}:{}/", link.peers(), wiki.port()))
+            // Looked at, and far from firing, on any machine that can run this.
+            .set("WATCHDOG_MEM_AVAILABLE_MIN", "1%")
+            .set("WATCHDOG_FD_MAX", "99%")
+            .set("WATCHDOG_DISK_CEILING", "100%")
+            .set("WATCHDOG_LOG", "debug")
             .set("WATCHDOG_HEARTBEAT_URL", heartbeat.url())
             .set("WATCHDOG_HEARTBEAT_INTERVAL", format!("{HEARTBEAT_S}s"))
             .set("WATCHDOG_FLAP_CHANGES", 16)
@@ -93,37 +108,66 @@ impl Scene {
             dice: Dice::new(seed),
             orchestrator,
             site,
+            wiki,
             heartbeat,
             telegram,
             _dns: dns,
             memory_kib: watchdog.memory_kib("VmRSS"),
             watchdog,
-            faulty: Vec::new(),
+            strikes: Strikes::default(),
             counts: BTreeMap::new(),
             wrong: Vec::new(),
         }
     }
 
-    /// Fault after fault, with a little fair weather in between, and drizzle before and after.
+    /// Fault after fault, each once before any comes again and before the end, and drizzle before and after. It ends at once if
+    /// something is found.
     pub fn storm(&mut self, lasting: Duration) {
         let end = Instant::now() + lasting;
-        let mut order: Vec<Fault> = STORM.into_iter().filter(|fault| self.link.can(*fault)).collect();
-        while Instant::now() < end {
+        let mut is_first = true;
+        while is_first || Instant::now() < end {
             self.drizzle();
-            self.dice.shuffle(&mut order);
-            for fault in &order {
-                if Instant::now() < end {
-                    self.strike(*fault, lasting);
+            for fault in self.round() {
+                if (!is_first && Instant::now() >= end) || !self.is_well() {
+                    break;
                 }
+                // Those that must bring something about come alone, and later on also in the middle of others.
+                if fault.must().is_empty() || (!is_first && self.dice.percent(50)) {
+                    self.strike_amid(fault, lasting);
+                } else {
+                    self.strike_alone(fault);
+                }
+            }
+            is_first = false;
+            if !self.is_well() {
+                return;
             }
         }
         self.drizzle();
     }
 
-    /// What must change nothing. Of what came before something may still be seen, so it lasts for longer than that.
+    fn is_well(&self) -> bool {
+        let verdict = self.judge();
+        self.wrong.is_empty() && verdict.invented.is_empty() && verdict.timeliness.is_good()
+    }
+
+    /// All faults in an order that nobody foresees, but that those that come alone follow one another, which saves calms.
+    fn round(&mut self) -> Vec<Fault> {
+        let can = STORM.into_iter().filter(|fault| self.link.can(*fault));
+        let (mut alone, mut others): (Vec<_>, Vec<_>) = can.partition(|fault| !fault.must().is_empty());
+        self.dice.shuffle(&mut alone);
+        self.dice.shuffle(&mut others);
+        let place = self.dice.below(others.len() as u64 + 1);
+        let place = usize::try_from(place).expect("small");
+        others.splice(place..place, alone);
+        others
+    }
+
+    /// What must change nothing.
     fn drizzle(&mut self) {
+        self.calm();
         let sent = self.telegram.attempts().len();
-        let until = self.faulty.last().map_or_else(Instant::now, |(_, ended)| *ended) + DRIZZLE;
+        let until = Instant::now() + DRIZZLE;
         self.link.begin(Fault::Drizzle, &mut self.dice);
         while Instant::now() < until {
             self.step_clock();
@@ -131,28 +175,89 @@ impl Scene {
         }
         self.link.end(Fault::Drizzle);
         let said = self.telegram.attempts().len() - sent;
-        if self.faulty.is_empty() && said > 0 {
+        if said > 0 {
             self.wrong.push(format!("{said} messages of nothing"));
         }
         self.count(Fault::Drizzle);
     }
 
-    fn strike(&mut self, fault: Fault, storm: Duration) {
+    /// Waits in fair weather until all is over and told, and nothing that was seen before can count any more.
+    fn calm(&mut self) {
+        let (begun, asked) = (Instant::now(), self.asked());
+        while !self.is_calm(&asked) {
+            if begun.elapsed() > CALM_WITHIN {
+                self.wrong.push(format!("no calm within {CALM_WITHIN:?}"));
+                break;
+            }
+            sleep(LOOK);
+        }
+        self.strikes.calm(Instant::now());
+    }
+
+    fn is_calm(&self, asked_before: &[usize; 3]) -> bool {
+        let asked = self.asked();
+        let was_asked = asked
+            .iter()
+            .zip(asked_before)
+            .all(|(asked, before)| *asked >= before + CALM_TICKS);
+        if !was_asked {
+            return false;
+        }
+        // Telegram may have taken what the watchdog does not know to be told.
+        let lines = self.watchdog.lines();
+        let delivered = lines.iter().rfind(|line| line.field("event") == "delivered");
+        let last = self.telegram.attempts().pop().map(|sent| sent.at);
+        let verdict = self.judge();
+        verdict.is_over && verdict.lost == 0 && delivered.map(|line| line.at) > last
+    }
+
+    fn asked(&self) -> [usize; 3] {
+        [self.orchestrator.count(), self.site.count(), self.wiki.count()]
+    }
+
+    /// Between two calms, until all has fired that must, or should have.
+    fn strike_alone(&mut self, fault: Fault) {
+        self.calm();
         let begun = Instant::now();
-        // It begins and ends by different clocks.
+        self.step_clock();
+        self.begin(fault);
+        let has_fired = |lines: &[Line]| {
+            let lately = |signal: &&str| {
+                let mut lines = lines.iter();
+                lines.any(|line| line.at >= begun && line.tells("firing", signal))
+            };
+            fault.must().iter().all(lately)
+        };
+        while begun.elapsed() < FIRES_WITHIN && !has_fired(&self.watchdog.lines()) {
+            sleep(LOOK);
+        }
+        sleep(Duration::from_secs(1 + self.dice.below(2)));
+        self.finish(fault, Manner::Alone, begun);
+        self.calm();
+    }
+
+    /// Right after another, which may still go on having effects, and right before the next.
+    fn strike_amid(&mut self, fault: Fault, storm: Duration) {
+        let begun = Instant::now();
         self.step_clock();
         self.begin(fault);
         let seconds = match fault {
             Fault::Stopped if storm >= LONG => 60,
             Fault::Stopped => 8,
-            _ => 4 + self.dice.below(4),
+            _ => 4 + self.dice.below(3),
         };
         sleep(Duration::from_secs(seconds));
+        self.finish(fault, Manner::Amid, begun);
+        sleep(Duration::from_secs(1));
+    }
+
+    /// It begins and ends by different clocks.
+    fn finish(&mut self, fault: Fault, manner: Manner, begun: Instant) {
         self.step_clock();
         self.end(fault);
-        self.faulty.push((begun, Instant::now() + GRACE));
+        self.strikes
+            .push(Strike::new(fault, manner, begun, Instant::now()));
         self.count(fault);
-        sleep(Duration::from_secs(1 + self.dice.below(2)));
     }
 
     fn count(&mut self, fault: Fault) {
@@ -176,11 +281,13 @@ impl Scene {
             Fault::Refused => {
                 self.orchestrator.refuse();
                 self.site.refuse();
+                self.wiki.refuse();
                 self.heartbeat.refuse();
                 self.telegram.refuse();
             }
-            Fault::OrchestratorBroken => self.orchestrator.answer(Answer::status(500)),
-            Fault::DependencyBroken => self.site.answer(Answer::status(503)),
+            Fault::OrchestratorBroken => self.orchestrator.answer(no_envelope(&mut self.dice)),
+            Fault::SiteBroken => self.site.answer(no_good(&mut self.dice)),
+            Fault::WikiBroken => self.wiki.answer(no_good(&mut self.dice)),
             Fault::TelegramBroken => self.telegram.always(TelegramAnswer::Html(502)),
             Fault::TelegramAnswerLost => self.telegram.always(TelegramAnswer::LostAfterAcceptance),
             Fault::Stopped => self.watchdog.signal(Signal::STOP),
@@ -195,11 +302,13 @@ impl Scene {
             Fault::Refused => {
                 self.orchestrator.reopen();
                 self.site.reopen();
+                self.wiki.reopen();
                 self.heartbeat.reopen();
                 self.telegram.reopen();
             }
             Fault::OrchestratorBroken => self.orchestrator.heal(),
-            Fault::DependencyBroken => self.site.heal(),
+            Fault::SiteBroken => self.site.heal(),
+            Fault::WikiBroken => self.wiki.heal(),
             Fault::TelegramBroken | Fault::TelegramAnswerLost => self.telegram.always(TelegramAnswer::Ok),
             Fault::Stopped => self.watchdog.signal(Signal::CONT),
             Fault::NoDescriptors => run(&["prlimit", "--pid", &pid, "--nofile=1024:"]),
@@ -215,7 +324,7 @@ impl Scene {
             if verdict.is_over && verdict.lost == 0 || Instant::now() > until {
                 break verdict;
             }
-            sleep(Duration::from_millis(200));
+            sleep(LOOK);
         };
         let memory_kib = self.watchdog.memory_kib("VmRSS");
         if memory_kib > self.memory_kib + GROWTH_KIB_MAX {
@@ -242,7 +351,7 @@ impl Scene {
     }
 
     fn judge(&self) -> Verdict {
-        Verdict::of(&self.watchdog.lines(), &self.telegram.messages(), &self.faulty)
+        Verdict::of(&self.watchdog.lines(), &self.telegram.messages(), &self.strikes)
     }
 
     /// Nobody was asked more often than the intervals say, whatever the clock or the line did; and each was asked
@@ -252,6 +361,7 @@ impl Scene {
         for (name, count, every_s) in [
             ("orchestrator", self.orchestrator.count(), INTERVAL_S),
             ("site", self.site.count(), INTERVAL_S),
+            ("wiki", self.wiki.count(), INTERVAL_S),
             ("heartbeat", self.heartbeat.count(), HEARTBEAT_S),
             ("telegram", self.telegram.attempts().len(), MESSAGE_S),
         ] {
@@ -315,5 +425,36 @@ impl Scene {
             verdict.untrue.len(),
             self.memory_kib
         );
+        println!("weather: {}", verdict.timeliness);
+    }
+}
+
+/// What an orchestrator must not answer, or not so late.
+fn no_envelope(dice: &mut Dice) -> Answer {
+    match dice.below(8) {
+        0 => Answer::status(500),
+        1 => Answer::status(404),
+        2 => Answer::status(302),
+        3 => Answer::text("[1, 2, 3]"),
+        4 => Answer::text("{\"enabled\": tr"),
+        5 => Answer::cut_short(&envelope::healthy().to_string(), 10),
+        _ => no_answer(dice),
+    }
+}
+
+/// What a dependency must not answer, or not so late.
+fn no_good(dice: &mut Dice) -> Answer {
+    match dice.below(4) {
+        0 => Answer::status(503),
+        1 => Answer::status(404),
+        _ => no_answer(dice),
+    }
+}
+
+fn no_answer(dice: &mut Dice) -> Answer {
+    match dice.below(3) {
+        0 => Answer::BlackHole,
+        1 => Answer::Reset(b"HTTP/1.1 ".to_vec()),
+        _ => Answer::After(TOO_LATE, Box::new(Answer::json(&envelope::healthy()))),
     }
 }

@@ -9,6 +9,7 @@ use watchdog_tests::fake::telegram::Sent;
 use watchdog_tests::harness::Line;
 
 use crate::ledger::Ledger;
+use crate::strikes::{Strikes, Timeliness};
 
 /// How far a duration may be from the time between the lines of firing and resolved, on a busy machine. A wall clock that got
 /// in would make it wrong by an hour.
@@ -25,8 +26,10 @@ pub struct Verdict {
     pub lost: usize,
     /// Beginnings or ends that were told once more than they were.
     pub twice: usize,
-    /// Firings that nothing explains.
+    /// Firings that no fault explains.
     pub invented: Vec<String>,
+    /// What the faults had to bring about, and whether it came and was told in time.
+    pub timeliness: Timeliness,
     /// Durations that are not true.
     pub untrue: Vec<String>,
     /// Whether nothing fires any more.
@@ -34,8 +37,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges; something was wrong in these spans of time.
-    pub fn of(lines: &[Line], messages: &[Sent], faulty: &[(Instant, Instant)]) -> Self {
+    /// Judges, knowing what befell.
+    pub fn of(lines: &[Line], messages: &[Sent], strikes: &Strikes) -> Self {
         let firings = events(lines, "firing");
         let ledger = Ledger::of(messages);
         let signals: BTreeSet<&String> = firings.keys().chain(ledger.signals()).collect();
@@ -52,7 +55,8 @@ impl Verdict {
             told,
             lost,
             twice,
-            invented: invented(lines, faulty),
+            invented: strikes.unexplained(lines),
+            timeliness: strikes.timeliness(lines, messages),
             untrue: untrue(lines, messages),
             is_over: firings == events(lines, "resolved"),
         }
@@ -64,6 +68,7 @@ impl Verdict {
             && self.lost == 0
             && self.twice == 0
             && self.invented.is_empty()
+            && self.timeliness.is_good()
             && self.untrue.is_empty()
     }
 }
@@ -74,16 +79,6 @@ fn events(lines: &[Line], event: &str) -> BTreeMap<String, usize> {
         *counts.entry(line.field("signal").to_owned()).or_default() += 1;
     }
     counts
-}
-
-fn invented(lines: &[Line], faulty: &[(Instant, Instant)]) -> Vec<String> {
-    let firings = lines.iter().filter(|line| line.field("event") == "firing");
-    let unexplained = firings.filter(|line| {
-        !faulty
-            .iter()
-            .any(|(begun, ended)| *begun <= line.at && line.at <= *ended)
-    });
-    unexplained.map(|line| line.text.clone()).collect()
 }
 
 /// Durations in the log that are not the time between the two lines, and those in messages that the log does not have.
@@ -166,15 +161,8 @@ fn told_duration(line: &str) -> Option<(&str, Duration)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use watchdog_tests::logfmt;
-
-    fn line(start: Instant, second: u64, text: &str) -> Line {
-        Line {
-            at: start + Duration::from_secs(second),
-            text: text.to_owned(),
-            fields: logfmt::parse(text).unwrap(),
-        }
-    }
+    use crate::faults::Fault;
+    use crate::strikes::{Manner, Strike, line};
 
     fn message(text: &str) -> Sent {
         Sent {
@@ -199,8 +187,10 @@ mod tests {
             line(start, 1100, "event=resolved signal=dep_down:site after=15m"),
         ];
         let messages: Vec<Sent> = messages.iter().map(|text| message(text)).collect();
-        let faulty = (start, start + Duration::from_secs(faulty_s));
-        Verdict::of(&lines, &messages, &[faulty])
+        let mut strikes = Strikes::default();
+        let ended = start + Duration::from_secs(faulty_s);
+        strikes.push(Strike::new(Fault::Loss, Manner::Amid, start, ended));
+        Verdict::of(&lines, &messages, &strikes)
     }
 
     const FIRING: &str = "host-1\n🔴 FIRING dep_down:site: http 503 (3 checks in 3s)";
