@@ -12,7 +12,7 @@ use super::peers::{Answer, NO_HTTP};
 use super::weather::{Fault, Weather};
 
 /// The port of the first; the others follow.
-const PORT: u16 = 9093;
+pub const PORT: u16 = 9093;
 /// In the URL of those that ask for a login.
 pub const PASSWORD: &str = "alertPasswordNeverShown";
 /// `ops:` and the password, in base64.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::options::Options;
 use super::weather::Fault;
 
 /// A connection and an answer in fair weather: names, a proxy and TLS, both directions' delays, and up to four pieces.
@@ -28,7 +27,7 @@ const LINES_SURE: u64 = 12;
 /// What the world knows of the channel.
 #[derive(Clone, Debug, Default)]
 pub struct Channel {
-    /// What was wrong with the last call.
+    /// What was wrong at the Bot API with the last call, if it came so far.
     pub fault: Option<Fault>,
     /// The process was not run until then.
     pub resumed_at: u64,
@@ -36,11 +35,10 @@ pub struct Channel {
     pub ready_at: u64,
     wait_until: u64,
     accepted: VecDeque<u64>,
-    sending_since: Option<u64>,
+    /// When the call under way began.
+    pub sending_since: Option<u64>,
     /// The last message left lines for the next.
     is_over: bool,
-    /// A proxy stands in the way, and its refusals are somebody's to mend too.
-    is_proxied: bool,
 }
 
 /// How late the latest line was.
@@ -66,17 +64,9 @@ impl Lateness {
 }
 
 impl Channel {
-    /// Nothing was told yet.
-    pub fn new(options: &Options) -> Self {
-        Self {
-            is_proxied: options.proxy.is_some(),
-            ..Self::default()
-        }
-    }
-
     /// A call begins.
     pub const fn begins(&mut self, now: u64) {
-        self.sending_since = Some(now);
+        (self.sending_since, self.fault) = (Some(now), None);
     }
 
     /// A call ended; `left`: not all lines found room.
@@ -93,11 +83,19 @@ impl Channel {
         }
         let asked = match self.fault {
             Some(Fault::Flood(Some(seconds))) => (1000 * seconds).min(FLOOD_MS) + FLOOD_MARGIN_MS,
-            Some(Fault::Bad(_) | Fault::Unauthorized | Fault::Forbidden) => MEND_MS,
-            _ if self.is_proxied => MEND_MS,
+            Some(Fault::Unauthorized | Fault::Forbidden) => MEND_MS,
+            Some(Fault::Bad(why)) if why.contains("chat not found") => MEND_MS,
+            // What a proxy refuses passes, like whatever else comes between.
             _ => 0,
         };
         self.wait_until = now + asked.max(BACK_OFF_MS);
+    }
+
+    /// The same as it was when the call under way began, and when that was.
+    pub fn before_call(&self) -> Option<(Self, u64)> {
+        let mut before = self.clone();
+        let began = before.sending_since.take()?;
+        Some((before, began))
     }
 
     /// From when a line could be told that has been due since `owed`, over a channel that has been fair since `fair`.

@@ -204,7 +204,6 @@ pub fn shapes(kind: &str) -> Forms {
         "failed_jobs" => &["queue.failed is # (> 0)"],
         "slow" => &["stages[].oldest_age_s is # (> 8500)"],
         "agent_overtime" => &["runs for # (limit 2h)"],
-        "mem_low" => &["#% of 9.7 MiB available (limit 5%)"],
         "dep_slow" => &["# (limit 2s)"],
         "dep_down" => &["*"],
         "container_down" => &[
@@ -224,9 +223,34 @@ pub fn shapes(kind: &str) -> Forms {
         "container_restarting" => &["# restarts in #"],
         "container_oom" => &["out of memory: the kernel killed in it"],
         "table_full" => &["1 signal left out", "# signals left out"],
-        _ => &[],
+        _ => of_host(kind),
     };
     forms.iter().map(|form| (*form).to_owned()).collect()
+}
+
+fn of_host(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "mem_low" => &["#% of 9.7 MiB available (limit 5%)"],
+        "swap_high" => &["#% of * swap used (limit 80%)", "no swap"],
+        "load_high" => &["15-minute load # per core (limit 2)"],
+        "fd_high" => &["#% used, # of 10000 file handles (limit 90%)"],
+        "pressure_mem" => &["all tasks stalled on memory for #% of the last minute (limit 20%)"],
+        "pressure_io" => &["all tasks stalled on I/O for #% of the last minute (limit 30%)"],
+        "pressure_cpu" => &["some task waited for a CPU for #% of the last minute (limit 70.5%)"],
+        "disk_ceiling" => &["#% used (limit 97%)", "same file system as *"],
+        "inode_ceiling" => &[
+            "#% used (limit 90%)",
+            "file system without inodes",
+            "same file system as *",
+        ],
+        "disk_readonly" => &["* is read-only", "* is writable", "same file system as *"],
+        "host_probe_stuck" => &[
+            "*: no answer for #",
+            "*: no answer for #, and # more",
+            "all reads returned",
+        ],
+        _ => &[],
+    }
 }
 
 /// Tells the detail in front of what ends a line.

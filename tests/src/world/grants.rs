@@ -1,7 +1,5 @@
 //! What comes of the machine's wishes: files read, connections opened, requests taken to their peers.
 
-use std::borrow::Cow;
-
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
 use super::detail::Moment;
@@ -11,7 +9,7 @@ use super::names::Names;
 use super::options::{SECRET, SECRETS, TOKEN};
 use super::peers::{Answer, Meaning};
 use super::weather::Fault;
-use super::{Event, Wish, World, alertmanager, names, peers, proxy, request, ways};
+use super::{Event, Wish, World, alertmanager, host, names, peers, proxy, request, ways};
 
 impl World<'_> {
     pub(super) fn grant(&mut self, wish: Wish) -> Result<(), String> {
@@ -31,6 +29,7 @@ impl World<'_> {
                         "opens {address} port {port} with TLS {server:?}, wanted {wanted:?}"
                     ));
                 }
+                self.names.found(port);
                 self.connect(connection, port)
             }
             Wish::Secure(connection, name) => self.secure(connection, &name),
@@ -46,7 +45,13 @@ impl World<'_> {
                 Ok(())
             }
             Wish::Stat(place) => {
-                self.plan(1, Event::Stat(place));
+                let delay = match &mut self.host {
+                    Some(host) => host.asked(place)?,
+                    None => Some(1),
+                };
+                if let Some(delay) = delay {
+                    self.plan(delay, Event::Stat(place));
+                }
                 Ok(())
             }
             Wish::File(file) => self.read(file),
@@ -54,6 +59,15 @@ impl World<'_> {
     }
 
     pub(super) fn read(&mut self, file: HostFile) -> Result<(), String> {
+        if let Some(host) = &mut self.host {
+            if file == HostFile::MountInfo {
+                host.begin_tick();
+            }
+            if let Some((text, end)) = host.text(file) {
+                self.handle(Input::FilePart(file, text.as_bytes()))?;
+                return self.handle(Input::FileEnd(file, end));
+            }
+        }
         let text = match file {
             HostFile::MemInfo => {
                 self.tick_began = self.now;
@@ -62,11 +76,9 @@ impl World<'_> {
                     living.judge.tick_began = self.now;
                 }
                 self.seen.memory = self.things.memory;
+                let swap = self.host.as_ref().map(host::Host::swap).unwrap_or_default();
                 self.things.memory.map(|percent| {
-                    format!(
-                        "MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {}00 kB\n",
-                        percent
-                    )
+                    format!("MemTotal: 10000 kB\nMemFree: 5 kB\nMemAvailable: {percent}00 kB\n{swap}")
                 })
             }
             HostFile::Hosts => Some("127.0.0.1 localhost\n".to_owned()),
@@ -104,7 +116,7 @@ impl World<'_> {
         self.seen.befell.note(connection.slot, Moment::Met, fault);
         let is_away = port == 0 && self.engine_is_away(fault.is_some());
         let fault = if is_away { Some(Fault::Refused) } else { fault };
-        if matches!(port, 8443 | proxy::PORT) {
+        if port == 8443 {
             self.channel.fault = fault;
         }
         let is_bare = usize::from(port) + 1 == 7000 + self.options.dependencies;
@@ -252,12 +264,11 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut Hash) -> Result<Option<Wish
         if SECRETS.iter().any(|secret| line.contains(secret)) || line.contains('\n') {
             return Err(format!("a secret or a line feed in {line:?}"));
         }
-        hash.fold_text(line);
+        if matches!(output, Output::Log(..)) {
+            hash.fold_text(line);
+        }
     }
-    if let Output::Write(_, bytes) = &output {
-        hash.fold_text(&text_of(bytes));
-    }
-    Ok(match output {
+    let wish = match output {
         Output::Open(connection, Peer::Tcp(address), server) => Some(Wish::Open(
             connection,
             address.port(),
@@ -278,10 +289,9 @@ pub(super) fn wish_of(output: Output<'_>, hash: &mut Hash) -> Result<Option<Wish
         Output::Stat(place, _) => Some(Wish::Stat(place)),
         Output::Log(..) => None,
         Output::Event(line) => Some(Wish::Event(line.to_owned())),
-    })
-}
-
-/// Tells bytes as a text, the quick way if they are one.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    };
+    if let Some(wish) = &wish {
+        hash.fold_wish(wish);
+    }
+    Ok(wish)
 }

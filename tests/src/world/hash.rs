@@ -1,9 +1,12 @@
-//! The hash of all that a machine said and did, but for what steps of the wall clock may change.
+//! The hash of all that a machine said and wished, and when it wanted to be called again, but for what steps of the wall clock
+//! may change.
 //!
 //! Left out are the time of a log line, the time in a late line, the times of alerts, and lengths, which follow from these.
 //! It tells two runs apart; it never tells what differs.
 
-use super::alert;
+use std::borrow::Cow;
+
+use super::{Wish, alert};
 
 /// A hash in the making.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,33 @@ impl Hash {
         self.fold(bytes.len() as u64);
     }
 
+    /// Folds in what the machine wishes.
+    pub fn fold_wish(&mut self, wish: &Wish) {
+        let (kind, place, text): (u64, u64, &[u8]) = match wish {
+            Wish::Open(connection, port, address, server) => {
+                self.fold(u64::from(*port));
+                self.fold_bytes(server.as_deref().unwrap_or_default().as_bytes());
+                (1, connection.slot.into(), address.as_bytes())
+            }
+            Wish::Secure(connection, name) => (2, connection.slot.into(), name.as_bytes()),
+            Wish::Write(connection, bytes) => {
+                self.fold_text(&text_of(bytes));
+                (3, connection.slot.into(), &[])
+            }
+            Wish::Close(connection) => (4, connection.slot.into(), &[]),
+            Wish::Query(server, bytes) => (5, server.port().into(), bytes),
+            Wish::File(file) => (6, *file as u64, &[]),
+            Wish::Stat(place) => (7, u64::from(*place), &[]),
+            Wish::Event(line) => {
+                self.fold_text(line);
+                (8, 0, &[])
+            }
+        };
+        self.fold(kind);
+        self.fold(place);
+        self.fold_bytes(text);
+    }
+
     /// Folds a text in, word by word.
     pub fn fold_text(&mut self, text: &str) {
         let mut after_until = 0_u8;
@@ -49,6 +79,11 @@ impl Hash {
             }
         }
     }
+}
+
+/// Tells bytes as a text, the quick way if they are one.
+pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

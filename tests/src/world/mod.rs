@@ -11,17 +11,20 @@
 //! 3. no end before its firing, worst first, late lines true in their times (`oracle.rs`, `signals.rs`);
 //! 4. nothing twice but after a lost answer, and then with a word about it (`grants.rs`);
 //! 5. nothing before `retry_after`, nothing in the quiet time after a message (`grants.rs`);
-//! 6. a message keeps Telegram's bounds (`oracle.rs`);
+//! 6. a message keeps Telegram's bounds, and has each part of its frame where and when it belongs (`frame.rs`); a line of the log
+//!    has its fields (`record.rs`);
 //! 7. what a master holds is silent (`oracle.rs`, `containers.rs`);
 //! 8. no secret in any output, no line with a line feed (`grants.rs`);
 //! 9. every byte sent is read by a parser that is strict (`request.rs`, `alert.rs`, `proxy.rs`, `names.rs`);
 //! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`);
 //! 11. each Alertmanager believes what is so, and is not asked before its back-off is over (`alerting.rs`); no row is left
 //!     over (`live`);
+//!     a heartbeat comes with each tick that it is due at, and never otherwise (`beat.rs`);
 //! 12. the same seed gives the same bytes, and steps of the wall clock change none (`tests/world.rs`).
 //!
-//! Limits: TLS as no more than a name and a handshake that ends well or not; no heartbeat, no certificates, dependencies by
-//! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
+//! Limits: TLS as no more than a name and a handshake that ends well or not; no certificates, dependencies by
+//! HTTP and by a bare connect alone; of details the figures that the world put into an answer and the reasons for silence are
+//! foretold, and of containers, the host and the engine the form alone (`detail.rs`).
 //! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
 //! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
 //! of a container that was never looked at, as one; and what follows a failure behind names or a proxy is mostly judged
@@ -32,6 +35,7 @@ mod alert;
 mod alerting;
 mod alertmanager;
 mod answers;
+mod beat;
 mod channel;
 mod container;
 mod containers;
@@ -42,6 +46,7 @@ mod facts;
 mod frame;
 mod grants;
 mod hash;
+mod host;
 mod living;
 mod looks;
 mod names;
@@ -93,7 +98,7 @@ pub struct Report {
     pub containers: u64,
     /// How late the latest line was, as far as the channel was there.
     pub lateness: Lateness,
-    /// Of every line logged and every byte sent, but for times of the wall clock.
+    /// Of all that was said and wished, but for times of the wall clock.
     pub hash: u64,
 }
 
@@ -140,6 +145,8 @@ struct World<'c> {
     weather: Vec<Weather>,
     alerting: Alerting,
     proxy: Option<Proxy>,
+    beat: Option<beat::Beat>,
+    host: Option<host::Host>,
     names: Names,
     things: peers::Things,
     living: Option<living::Living>,
@@ -178,7 +185,8 @@ impl Breach {
     /// The kind of what [`run`] says.
     #[must_use]
     pub fn of(why: &str) -> Self {
-        const LOST: [&str; 6] = [
+        const LOST: [&str; 7] = [
+            "was not taken",
             "lacks ",
             "did not come",
             "not told in time",
@@ -186,7 +194,8 @@ impl Breach {
             "does not fire",
             "still fires",
         ];
-        const FALSE: [&str; 5] = [
+        const FALSE: [&str; 6] = [
+            "was not seen",
             "foretold",
             "is not so",
             "while its engine held it",
@@ -295,10 +304,18 @@ impl<'c> World<'c> {
                 .proxy
                 .as_ref()
                 .map(|drawn| Proxy::new(drawn, options.seed)),
+            beat: options
+                .beat
+                .as_ref()
+                .map(|drawn| beat::Beat::new(drawn, options.seed)),
+            host: options
+                .host_drawn
+                .as_ref()
+                .map(|drawn| host::Host::new(drawn, options.seed)),
             names: Names::new(&options.names_over_tcp, options.seed),
             things: peers::Things::new(options.crowd),
             living: living::Living::of(options, 1_000),
-            channel: Channel::new(options),
+            channel: Channel::default(),
             ticked_at: 1_000,
             oracle: Oracle::new(options),
             seen: Seen::default(),
@@ -335,6 +352,17 @@ impl<'c> World<'c> {
         self.names.weather.heal(now);
         if let Some(proxy) = &mut self.proxy {
             proxy.weather.heal(now);
+        }
+        if let Some(beat) = &mut self.beat {
+            beat.weather.heal(now);
+        }
+        for place in self
+            .host
+            .iter_mut()
+            .flat_map(host::Host::heal)
+            .collect::<Vec<_>>()
+        {
+            self.plan(1, Event::Stat(place));
         }
         self.things.heal();
         if let Some(living) = &mut self.living {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::dice::Dice;
 use super::peers::{self, Answer};
 use super::weather::{Fault, Weather};
+use super::{alertmanager, proxy};
 
 /// Where the name server listens.
 pub const PORT: u16 = 53;
@@ -45,6 +46,21 @@ pub struct Names {
     pub dice: Dice,
     /// Questions that were answered with the word that the answer is too long.
     asked: BTreeSet<Vec<u8>>,
+    /// By name: the machine has an address, and keeps it while the name server says nothing better.
+    found: [bool; 4],
+}
+
+/// What a machine waits that had no answer, a failure remembered or a question under way, is over so long after a storm.
+const WAITS_END_MS: u64 = 90_000;
+
+/// Tells which name is looked up for this port.
+fn name_of(port: u16) -> Option<usize> {
+    match port {
+        8500 => Some(0),
+        7000..=7063 => Some(1),
+        proxy::PORT => Some(2),
+        _ => alertmanager::at_port(port).map(|_| 3),
+    }
 }
 
 impl Names {
@@ -56,7 +72,27 @@ impl Names {
             weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
             dice: Dice::new(seed ^ 0x6e61_6d65_7463_7000),
             asked: BTreeSet::new(),
+            found: [false; 4],
         }
+    }
+
+    /// The machine connects to this port, so it has an address.
+    pub fn found(&mut self, port: u16) {
+        if let Some(name) = name_of(port) {
+            self.found[name] = true;
+        }
+    }
+
+    /// Tells since when nothing has been in the way of an address for this port, if nothing is. `datagrams` is the weather of
+    /// the name server's datagrams.
+    ///
+    /// Who has had an address once goes on with it in all weathers, after a second at the latest.
+    pub fn fair_since(&self, port: u16, datagrams: &Weather, now: u64) -> Option<u64> {
+        if name_of(port).is_none_or(|name| self.found[name]) {
+            return Some(0);
+        }
+        let fair = datagrams.fair_now(now)?.max(self.weather.fair_now(now)?);
+        Some(fair + WAITS_END_MS)
     }
 
     /// Reads a question as strictly as one could, and for whom it is.

@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::troubles::Trouble;
 use super::weather::Fault;
-use super::{alertmanager, names, proxy};
+use super::{alertmanager, beat, host, names, proxy};
 
 /// The bot's token; nowhere but in a request line to the Bot API may it stand.
 pub const TOKEN: &str = "123456:simulated-TOKEN_secret";
@@ -81,6 +81,10 @@ pub struct Options {
     pub proxy: Option<proxy::Drawn>,
     /// How the name server answers over TCP.
     pub names_over_tcp: names::Drawn,
+    /// The heartbeat.
+    pub beat: Option<beat::Drawn>,
+    /// What of the host is looked at beside its memory and one disk.
+    pub host_drawn: Option<host::Drawn>,
 }
 
 impl Options {
@@ -127,6 +131,8 @@ impl Options {
             alertmanagers: alertmanager::draw(seed),
             proxy: proxy::draw(seed),
             names_over_tcp: names::draw(seed),
+            beat: beat::draw(seed),
+            host_drawn: host::draw(seed),
         }
     }
 
@@ -165,7 +171,6 @@ impl Options {
             ("RULE_FAILED_JOBS", format!("queue.failed > 0 for {RULE_TICKS}")),
             ("RULE_SLOW", "stages[].oldest_age_s > 8500 by stage".to_owned()),
             ("MEM_AVAILABLE_MIN", "5%".to_owned()),
-            ("FD_MAX", "off".to_owned()),
             ("DISK_CEILING", "97".to_owned()),
             (
                 "DOCKER_HOST",
@@ -183,6 +188,10 @@ impl Options {
             pairs.push(("CONTAINERS", listed.to_owned()));
         }
         pairs.extend(self.channels());
+        match &self.host_drawn {
+            Some(drawn) => pairs.extend(drawn.pairs()),
+            None => pairs.push(("FD_MAX", "off".to_owned())),
+        }
         if self.muted {
             pairs.push(("MUTE", "dep_down:d0".to_owned()));
         }
@@ -217,6 +226,9 @@ impl Options {
         ];
         if let Some(proxy) = &self.proxy {
             pairs.push(("TELEGRAM_PROXY", proxy.url(&self.host("proxy"))));
+        }
+        if let Some(beat) = &self.beat {
+            pairs.extend(beat.pairs());
         }
         if let Some(urls) = alertmanager::urls(&self.alertmanagers, &self.host("alerts")) {
             pairs.push(("ALERTMANAGER_URL", urls));

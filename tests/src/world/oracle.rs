@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::channel::{Channel, Lateness};
 use super::detail::{self, Befell, Forms};
 use super::frame::{Call, Foot, Frame};
+use super::host::{self, Figure};
 use super::options::Options;
 use super::record::Record;
 use super::signals::{Look, Signal};
@@ -26,6 +27,16 @@ pub struct Seen {
     pub unchanged_ms: u64,
     /// What befell the connections.
     pub befell: Befell,
+    /// How the host's other figures stood.
+    pub host: BTreeMap<String, Figure>,
+}
+
+impl Seen {
+    /// Its memory or its load could be read.
+    pub fn is_host_there(&self) -> bool {
+        let load = self.host.get("load_high");
+        self.memory.is_some() || load.is_some_and(|figure| *figure != Figure::Missing)
+    }
 }
 
 /// The judge.
@@ -80,6 +91,7 @@ impl Oracle {
                 ids.push(format!("dep_slow:d{place}"));
             }
         }
+        ids.extend(options.host_drawn.iter().flat_map(host::Drawn::ids));
         for id in ids {
             let is_discovered = ["stage_stuck:", "slow:", "agent_overtime:"]
                 .iter()
@@ -164,6 +176,9 @@ impl Oracle {
                 Some((true, took)) => active_if(*took > 2_000),
                 _ => Look::Unknown,
             };
+        }
+        if let Some(figure) = seen.host.get(id) {
+            return figure.look(self.signals[id].firing);
         }
         match (id, seen.memory) {
             // Two points lie between firing and clear again.
@@ -342,7 +357,12 @@ impl Oracle {
             (Some(_), true) => 2,
         };
         let dependencies = (2 * options.dependencies).saturating_sub(1);
-        let configured = fixed + usize::from(options.docker) + listed + dependencies;
+        // Three of the host's are among the fixed ones.
+        let host = options
+            .host_drawn
+            .as_ref()
+            .map_or(0, |drawn| drawn.ids().len() - 3);
+        let configured = fixed + host + usize::from(options.docker) + listed + dependencies;
         let discovered = |master: &str| {
             let signals = self.signals.values();
             signals

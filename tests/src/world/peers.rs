@@ -31,6 +31,8 @@ pub enum Meaning {
     Happened(Sent),
     /// The message was taken.
     Taken,
+    /// The heartbeat was answered well.
+    Beat,
     /// Nothing is to be sent for so many seconds.
     Flood(u64),
 }

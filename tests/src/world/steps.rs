@@ -6,12 +6,13 @@ use watchdog_core::time::{Instant, Utc};
 use super::grants::wish_of;
 use super::peers::Meaning;
 use super::signals::Look;
-use super::{Event, Wish, World, options};
+use super::{Event, Wish, World, alertmanager, options};
 
 impl World<'_> {
     pub(super) fn pass_until(&mut self, end: u64) -> Result<(), String> {
         loop {
             let deadline = self.watchdog.deadline().as_millis();
+            self.hash.fold(deadline);
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let next = event.map_or(deadline, |at| at.min(deadline));
             if next > end {
@@ -59,7 +60,11 @@ impl World<'_> {
                     blocks_available: 50,
                     ..FileSystem::default()
                 };
-                self.handle(Input::FileSystem(place, Ok(figures)))
+                let drawn = self.host.as_mut().map(|host| host.answer(place));
+                match drawn.unwrap_or(Some(Ok(figures))) {
+                    Some(answer) => self.handle(Input::FileSystem(place, answer)),
+                    None => Ok(()),
+                }
             }
             Event::Engine(step) => {
                 self.engine_step(step);
@@ -100,6 +105,11 @@ impl World<'_> {
         self.handle(Input::Wall(Utc::new(wall.div_euclid(1000), nanos)))
     }
 
+    /// The wall clock as the machine knows it.
+    fn told_wall(&self) -> i64 {
+        self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0)
+    }
+
     pub(super) fn is_open(&self, connection: Connection) -> bool {
         self.open
             .get(&connection.slot)
@@ -138,6 +148,9 @@ impl World<'_> {
                 self.overflow = self.leaves_some;
             }
             Some(Meaning::Flood(wait_s)) => self.not_before = self.now + 1000 * wait_s.min(900),
+            Some(Meaning::Beat) => {
+                self.beat.iter_mut().for_each(|beat| beat.answered += 1);
+            }
             Some(Meaning::Looked(look)) => self.engine_looked(connection, look),
             None => {}
         }
@@ -170,7 +183,11 @@ impl World<'_> {
         if ticked {
             self.ticks = self.watchdog.ticks();
             self.judge_haste()?;
-            let seen = std::mem::take(&mut self.seen);
+            let mut seen = std::mem::take(&mut self.seen);
+            if let Some(host) = &self.host {
+                seen.host = host.end_tick(seen.memory)?;
+            }
+            self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);
             self.oracle.tick(&seen, self.now);
             if let Some(living) = &mut self.living {
@@ -188,7 +205,7 @@ impl World<'_> {
             {
                 return Err(format!("{id} was not told in time"));
             }
-            let (wall, names_fair) = (self.wall_now(), self.names_fair_since());
+            let (wall, names_fair) = (self.wall_now(), self.address_fair_since(alertmanager::PORT));
             self.alerting.tick(self.now, wall, names_fair)?;
         }
         // A truth of K ticks is known an interval for each and a probe's deadline later: if none is late.
@@ -196,7 +213,7 @@ impl World<'_> {
         if self.now - since > self.options.interval_ms + options::TIMEOUT_MS {
             return Err("a tick is late".to_owned());
         }
-        let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
+        let wall = self.told_wall();
         for wish in wishes {
             if let Wish::Event(line) = wish {
                 let (id, change) = self.oracle.event(line, self.now, wall)?;
@@ -215,13 +232,24 @@ impl World<'_> {
                 living.judge.verdict(is_firing)?;
             }
         }
+        self.judge_beats(ticked, wishes)?;
         self.judge_alerts(wishes)?;
+        self.judge_call()
+    }
+
+    /// What came of the message under way, and what stands in the next one.
+    fn judge_call(&mut self) -> Result<(), String> {
         let (delivered, failed) = self.watchdog.telegram().counts();
         if delivered + failed != self.telegram_ends {
             self.telegram_ends = delivered + failed;
             let accepted = std::mem::take(&mut self.answered_ok);
             if let (true, Some(fair)) = (accepted, self.telegram_fair_since()) {
                 self.oracle.note_lateness(&self.channel, fair, self.now);
+            }
+            if accepted {
+                self.judge_success()?;
+            } else {
+                self.judge_failure()?;
             }
             self.channel.ended(accepted, self.overflow, self.now);
             self.oracle.ended(accepted, self.now);
@@ -231,6 +259,7 @@ impl World<'_> {
         if is_sending && !self.things.composed {
             self.things.composed = true;
             self.channel.begins(self.now);
+            let wall = self.told_wall();
             self.oracle.composed(self.now, wall, self.overflow);
         }
         Ok(())

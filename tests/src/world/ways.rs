@@ -3,6 +3,7 @@
 //! Alertmanagers, the proxy and the name server's connections have weather and dice of their own.
 
 use super::alertmanager;
+use super::beat;
 use super::dice::Dice;
 use super::names;
 use super::options::{SECRET, SECRETS, TOKEN};
@@ -10,7 +11,7 @@ use super::peers::Answer;
 use super::proxy::{self, Proxy};
 use super::request;
 use super::weather::Fault;
-use super::{Event, Wish, World};
+use super::{Event, Seen, Wish, World};
 use watchdog_core::net::{Closed, Connection};
 
 /// The longest wait of a resolver, and what was begun before it, are over so long after a storm.
@@ -37,11 +38,89 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Tells since when nothing has been in the way of looking up a name, if nothing is.
-    pub(super) fn names_fair_since(&self) -> Option<u64> {
-        let (datagrams, streams) = (&self.weather[4], &self.names.weather);
-        let is_fair = !self.options.names || (datagrams.is_fair() && streams.is_fair());
-        is_fair.then(|| datagrams.fair_since.max(streams.fair_since))
+    /// Holds the heartbeats that were begun against the ticks.
+    pub(super) fn judge_beats(&mut self, ticked: bool, wishes: &[Wish]) -> Result<(), String> {
+        let Some(beat) = &mut self.beat else {
+            return Ok(());
+        };
+        let opened = wishes
+            .iter()
+            .filter(|wish| matches!(wish, Wish::Open(_, beat::PORT, ..)));
+        let ended_tick = ticked.then_some(self.ticks);
+        let counts = self.watchdog.heartbeat().counts();
+        beat.handled(
+            ended_tick,
+            opened.count(),
+            self.options.interval_ms,
+            counts,
+            self.now,
+        )
+    }
+
+    /// Tells since when nothing has been in the way of an address for this port, if nothing is.
+    pub(super) fn address_fair_since(&self, port: u16) -> Option<u64> {
+        if !self.options.names {
+            return Some(0);
+        }
+        self.names.fair_since(port, &self.weather[4], self.now)
+    }
+
+    /// Whoever could be reached all through a tick was seen in it.
+    ///
+    /// # Errors
+    /// One was not.
+    pub(super) fn judge_sight(&self, seen: &Seen) -> Result<(), String> {
+        let began = self.tick_began;
+        if self.channel.resumed_at >= began {
+            return Ok(());
+        }
+        let was_there = |peer: usize, port: u16| {
+            let fair = self.weather[peer].fair_now(self.now);
+            let address = self.address_fair_since(port);
+            fair.max(address).is_some_and(|since| since < began) && fair.is_some() && address.is_some()
+        };
+        if was_there(0, 8500) && seen.envelope.is_none() {
+            return Err("the orchestrator was there and was not seen".to_owned());
+        }
+        for (place, port) in (0..self.options.dependencies).zip(7000..) {
+            let is_seen = seen.dependencies.get(&place).is_some_and(|(good, _)| *good);
+            if was_there(3, port) && !is_seen {
+                return Err(format!("dependency {place} was there and was not seen"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that was taken began in time, by what is known by now of the weather before it.
+    ///
+    /// # Errors
+    /// A line of it is late.
+    pub(super) fn judge_success(&self) -> Result<(), String> {
+        let (Some(fair), Some((before, began))) = (self.telegram_fair_since(), self.channel.before_call())
+        else {
+            return Ok(());
+        };
+        match self.oracle.overdue(&before, fair, began) {
+            Some(id) => Err(format!(
+                "{id} was not told in time, but by a message {} ms ago",
+                self.now - began
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// A message that was not taken had a reason.
+    ///
+    /// # Errors
+    /// Nothing was in its way since it began.
+    pub(super) fn judge_failure(&self) -> Result<(), String> {
+        let fair = self.telegram_fair_since();
+        match (fair, self.channel.sending_since) {
+            (Some(fair), Some(began)) if fair.max(self.channel.resumed_at) < began => {
+                Err("a message was not taken in fair weather".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells since when nothing has been in the way to Telegram, if nothing is.
@@ -51,7 +130,7 @@ impl World<'_> {
             return Some(own);
         };
         let proxys = proxy.weather.fair_now(self.now)?;
-        Some(own.max(proxys).max(self.names_fair_since()?))
+        Some(own.max(proxys).max(self.address_fair_since(proxy::PORT)?))
     }
 
     /// Once nothing can go wrong any more, a tick has what it needs long before its deadline: nobody is forgotten.
@@ -75,6 +154,10 @@ impl World<'_> {
             (names::PORT, _) => {
                 let names = &mut self.names;
                 (names.weather.at(self.now, &mut names.dice), &mut names.dice)
+            }
+            (beat::PORT, _) => {
+                let beat = self.beat.as_mut().ok_or("there is no heartbeat")?;
+                (beat.weather.at(self.now, &mut beat.dice), &mut beat.dice)
             }
             (proxy::PORT, Some(proxy)) => (proxy.met(connection, self.now), &mut proxy.dice),
             _ => match alertmanager::at_port(port) {
@@ -126,6 +209,14 @@ impl World<'_> {
             let answer = names.asked(bytes, fault)?;
             return Ok(Some(pieces(connection, answer, fault, &mut names.dice)));
         }
+        if let Some(beat) = self.beat.as_mut().filter(|_| port == beat::PORT) {
+            check_secrets(bytes, port)?;
+            let is_failing = ["orch_down", "docker_down"]
+                .iter()
+                .any(|id| self.oracle.is_firing(id));
+            let (answer, fault) = beat.said(&request::parse(bytes)?, is_failing, self.now)?;
+            return Ok(Some(pieces(connection, answer, fault, &mut beat.dice)));
+        }
         let Some(place) = alertmanager::at_port(port) else {
             return Ok(None);
         };
@@ -142,10 +233,10 @@ impl World<'_> {
 /// # Errors
 /// There is one.
 pub(super) fn check_secrets(bytes: &[u8], port: u16) -> Result<(), String> {
-    let text = super::grants::text_of(bytes);
+    let text = super::hash::text_of(bytes);
     let is_meant = |secret: &str| match port {
         8443 => secret == TOKEN,
-        8500 | 7000..=7063 => secret == SECRET,
+        8500 | beat::PORT | 7000..=7063 => secret == SECRET,
         _ => false,
     };
     let mut leaked = SECRETS.into_iter().filter(|secret| text.contains(secret));

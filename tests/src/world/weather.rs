@@ -110,6 +110,8 @@ const fn joined<const N: usize>(first: &[Fault], others: &[Fault]) -> [Fault; N]
 }
 
 impl Fault {
+    /// Those of a dependency.
+    pub const OF_DEPENDENCIES: &'static [Self] = &SERVER;
     /// Those of an Alertmanager.
     pub const OF_ALERTMANAGERS: &'static [Self] = &ALERTMANAGER;
     /// Those of the proxy in front of Telegram.
@@ -169,11 +171,6 @@ impl Weather {
         }
     }
 
-    /// Tells whether nothing can go wrong any more.
-    pub const fn is_fair(&self) -> bool {
-        self.possible.is_empty()
-    }
-
     /// Tells since when nothing has been wrong, if nothing is, without making the weather turn.
     pub const fn fair_now(&self, now: u64) -> Option<u64> {
         if self.possible.is_empty() || (self.now.is_none() && now < self.until) {
@@ -200,7 +197,8 @@ impl Weather {
                 self.until = from + dice.between(1, 2 * self.storm_ms);
             } else {
                 if self.now.take().is_some() {
-                    self.fair_since = now;
+                    // Nobody looked since, and whoever had looked would have found it fair.
+                    self.fair_since = from;
                 }
                 self.until = from + dice.between(1, 2 * self.calm_ms);
             }
