@@ -129,7 +129,9 @@ pub struct Frame {
     started: bool,
     ticks: u32,
     raise_ticks: u32,
+    /// How the sources fared in the last tick, and in the last one when the message was made.
     sources: String,
+    told_sources: String,
     foot: Foot,
     /// An earlier request that was not taken may have arrived all the same.
     doubt: bool,
@@ -161,6 +163,7 @@ impl Frame {
             ticks: 0,
             raise_ticks: options.raise_ticks,
             sources: String::new(),
+            told_sources: String::new(),
             foot: Foot {
                 active: 0,
                 all: 0..=0,
@@ -196,6 +199,7 @@ impl Frame {
     /// The machine made a message now, with this below it.
     pub fn composed(&mut self, foot: Foot) {
         self.foot = foot;
+        self.told_sources.clone_from(&self.sources);
     }
 
     /// Takes a message apart.
@@ -211,7 +215,7 @@ impl Frame {
         if !self.started {
             let version = env!("CARGO_PKG_VERSION");
             expect(lines.next(), &format!("🔵 STARTED watchdog {version}"))?;
-            expect(lines.next(), &self.sources)?;
+            expect(lines.next(), &self.told_sources)?;
         }
         let is_again = lines.next_if_eq(&AGAIN).is_some();
         let mut about_signals = Vec::new();

@@ -2,6 +2,7 @@
 
 use watchdog_core::net::{Closed, Connection, FileFault, HostFile, Input, Output, Peer};
 
+use super::detail::Moment;
 use super::frame::Call;
 use super::hash::Hash;
 use super::names::Names;
@@ -112,6 +113,7 @@ impl World<'_> {
         }
         let (fault, dice) = self.met(connection, port)?;
         let delay = dice.between(1, 50);
+        self.seen.befell.note(connection.slot, Moment::Met, fault);
         let is_away = port == 0 && self.engine_is_away(fault.is_some());
         let fault = if is_away { Some(Fault::Refused) } else { fault };
         if port == 8443 {
@@ -151,6 +153,7 @@ impl World<'_> {
             self.check_get(&request, port)?;
         }
         let fault = self.weather[Self::peer(port)].at(self.now, &mut self.dice);
+        self.seen.befell.note(connection.slot, Moment::Asked, fault);
         if port == 8443 {
             self.channel.fault = fault;
         }

@@ -11,7 +11,8 @@
 //! 3. no end before its firing, worst first, late lines true in their times (`oracle.rs`, `signals.rs`);
 //! 4. nothing twice but after a lost answer, and then with a word about it (`grants.rs`);
 //! 5. nothing before `retry_after`, nothing in the quiet time after a message (`grants.rs`);
-//! 6. a message keeps Telegram's bounds (`oracle.rs`);
+//! 6. a message keeps Telegram's bounds, and has each part of its frame where and when it belongs (`frame.rs`); a line of the log
+//!    has its fields (`record.rs`);
 //! 7. what a master holds is silent (`oracle.rs`, `containers.rs`);
 //! 8. no secret in any output, no line with a line feed (`grants.rs`);
 //! 9. every byte sent is read by a parser that is strict (`request.rs`, `alert.rs`, `proxy.rs`, `names.rs`);
@@ -22,7 +23,8 @@
 //! 12. the same seed gives the same bytes, and steps of the wall clock change none (`tests/world.rs`).
 //!
 //! Limits: TLS as no more than a name and a handshake that ends well or not; no certificates, dependencies by
-//! HTTP and by a bare connect alone; details, footers and silence of messages are not judged.
+//! HTTP and by a bare connect alone; of details the figures that the world put into an answer and the reasons for silence are
+//! foretold, and of containers, the host and the engine the form alone (`detail.rs`).
 //! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
 //! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
 //! of a container that was never looked at, as one; and what follows a failure behind names or a proxy is mostly judged
@@ -37,6 +39,7 @@ mod beat;
 mod channel;
 mod container;
 mod containers;
+mod detail;
 mod dice;
 mod engine;
 mod facts;
@@ -51,6 +54,7 @@ mod options;
 mod oracle;
 mod peers;
 mod proxy;
+mod record;
 mod request;
 mod signals;
 mod steps;

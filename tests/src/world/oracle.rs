@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::channel::{Channel, Lateness};
+use super::detail::{self, Befell, Forms};
 use super::frame::{Call, Foot, Frame};
 use super::host::{self, Figure};
 use super::options::Options;
+use super::record::Record;
 use super::signals::{Look, Signal};
-use crate::logfmt;
 
 /// What the world saw the machine learn in one tick.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,12 @@ pub struct Seen {
     pub list: Option<bool>,
     /// Hundredths of the memory that are available.
     pub memory: Option<u64>,
+    /// Which envelope it is, and for how long there has been no newer one.
+    pub generation: u64,
+    /// In milliseconds.
+    pub unchanged_ms: u64,
+    /// What befell the connections.
+    pub befell: Befell,
     /// How the host's other figures stood.
     pub host: BTreeMap<String, Figure>,
 }
@@ -43,7 +50,8 @@ pub struct Oracle {
     /// The engine holds its children.
     engine_holding: bool,
     foretold: BTreeMap<String, String>,
-    expected: Vec<(String, Vec<String>)>,
+    /// Of each signal in the message under way its lines, and what its detail may be.
+    expected: Vec<(String, Vec<String>, Forms)>,
     sent: Vec<String>,
     /// What stands around the lines.
     pub frame: Frame,
@@ -108,9 +116,9 @@ impl Oracle {
     /// A tick ended: foretells its events.
     pub fn tick(&mut self, seen: &Seen, now: u64) {
         self.frame.ticked(seen, &self.options);
-        self.holding = self.master("orch_down", seen.envelope.is_some(), self.holding, now);
+        self.holding = self.master("orch_down", seen, self.holding, now);
         if self.options.docker {
-            self.engine_holding = self.master("docker_down", seen.list.is_some(), self.engine_holding, now);
+            self.engine_holding = self.master("docker_down", seen, self.engine_holding, now);
         }
         let ids: Vec<String> = self
             .signals
@@ -120,14 +128,19 @@ impl Oracle {
             .collect();
         for id in ids.iter().filter(|id| !is_master(id)) {
             let look = self.look_at(id, seen);
-            self.look(id, look, now);
+            self.look(id, look, seen, now);
         }
     }
 
     /// A master was looked at: tells whether it holds its children from now on.
-    fn master(&mut self, id: &str, is_up: bool, was_holding: bool, now: u64) -> bool {
+    fn master(&mut self, id: &str, seen: &Seen, was_holding: bool, now: u64) -> bool {
+        let is_up = if id == "orch_down" {
+            seen.envelope.is_some()
+        } else {
+            seen.list.is_some()
+        };
         let look = if is_up { Look::Clear } else { Look::Active };
-        self.look(id, look, now);
+        self.look(id, look, seen, now);
         let firing = self.signals[id].firing_after(self.foretold.get(id));
         if is_up && was_holding && !firing {
             let children = self
@@ -175,9 +188,15 @@ impl Oracle {
         }
     }
 
-    fn look(&mut self, id: &str, look: Look, now: u64) {
+    fn look(&mut self, id: &str, look: Look, seen: &Seen, now: u64) {
         let signal = self.signals.get_mut(id).expect("a known signal");
-        if let Some(event) = signal.look(look, now, &self.options) {
+        let event = signal.look(look, now, &self.options);
+        let fires = signal.firing_after(event.as_ref());
+        if look == Look::Active || (look == Look::Clear && !fires) {
+            let forms = detail::of(id, look, seen, &self.options);
+            signal.says(look, forms);
+        }
+        if let Some(event) = event {
             self.foretold.insert(id.to_owned(), event);
         }
     }
@@ -196,18 +215,9 @@ impl Oracle {
     ///
     /// # Errors
     /// It was not to be, or not now.
-    pub fn event(&mut self, line: &str, now: u64) -> Result<(String, Option<bool>), String> {
-        let fields = logfmt::parse(line).map_err(|why| format!("{why}: {line}"))?;
-        let field = |name: &str| fields.get(name).map_or("", String::as_str);
-        let event = match field("event") {
-            "firing" => format!("firing {}", field("checks")),
-            "resolved" => format!("resolved {}", field("after")),
-            "still firing" => format!("still firing {}", field("for")),
-            "flapping" => format!("flapping {}", field("changes")),
-            "stable" => format!("stable {}", field("state")),
-            other => return Err(format!("unknown event {other:?}")),
-        };
-        let id = field("signal").to_owned();
+    pub fn event(&mut self, line: &str, now: u64, wall_ms: i64) -> Result<(String, Option<bool>), String> {
+        let record = Record::read(line, wall_ms)?;
+        let (id, event) = (record.id.clone(), record.event.clone());
         let options = &self.options;
         if !self.signals.contains_key(&id) && !may_appear(&id, options) {
             return Err(format!("{id}: event {event:?}, and nothing of the kind was so"));
@@ -222,6 +232,7 @@ impl Oracle {
                 return Err(format!("{id}: event {event:?}, foretold was {foretold:?}"));
             }
         }
+        record.judge(signal, &signal.forms(), now)?;
         let was_firing = signal.firing;
         signal.logged(&event, now)?;
         signal.logged_at = now;
@@ -273,8 +284,13 @@ impl Oracle {
             })
             .collect();
         all.sort();
-        self.expected = all.into_iter().map(|(_, id, lines)| (id, lines)).collect();
-        for (id, _) in &self.expected {
+        let forms = |id: &str| self.signals[id].forms();
+        let expected = all.into_iter().map(|(_, id, lines)| {
+            let forms = forms(&id);
+            (id, lines, forms)
+        });
+        self.expected = expected.collect();
+        for (id, ..) in &self.expected {
             self.signals.get_mut(id).expect("a known signal").send();
         }
     }
@@ -300,15 +316,20 @@ impl Oracle {
         self.sent.clear();
         let mut said = said.iter();
         let fitting = self.expected.len().saturating_sub(message.left);
-        for (id, lines) in self.expected.iter().take(fitting) {
+        for (id, lines, forms) in self.expected.iter().take(fitting) {
             for expected in lines {
                 let line = said.next().ok_or_else(|| format!("lacks {expected:?}"))?;
-                let (start, end) = expected.split_once('\u{0}').unwrap_or((expected, ""));
-                let whole = ["RESOLVED", "FLAPPING", "clear, after"]
-                    .iter()
-                    .any(|part| expected.contains(part));
-                if !line.starts_with(start) || !line.ends_with(end) || (whole && *line != expected) {
-                    return Err(format!("says {line:?}, foretold was {expected:?}"));
+                let is_so = match expected.split_once('\u{0}') {
+                    Some((start, end)) => line
+                        .strip_prefix(start)
+                        .and_then(|rest| detail::before(rest, end))
+                        .is_some_and(|said| detail::fits(said, forms)),
+                    None => line == expected,
+                };
+                if !is_so {
+                    return Err(format!(
+                        "says {line:?}, foretold was {expected:?} with one of {forms:?}"
+                    ));
                 }
             }
             message.has_master |= is_master(id);
@@ -316,7 +337,7 @@ impl Oracle {
         }
         message.lines = said.len();
         // What found no room is not under way.
-        for (id, _) in self.expected.iter().skip(fitting) {
+        for (id, ..) in self.expected.iter().skip(fitting) {
             self.signals.get_mut(id).expect("a known signal").sent(false, 0);
         }
         match said.next() {

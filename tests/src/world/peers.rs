@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use super::containers::Snapshot;
+use super::detail;
 use super::dice::Dice;
 use super::living::Sent;
 use super::looks;
@@ -152,22 +153,23 @@ impl Things {
 
     /// The orchestrator's answer.
     pub fn envelope(&self, fault: Option<Fault>, dice: &mut Dice) -> Answer {
-        let text = |bit: u32, bad: &'static str| {
+        let drift = detail::drift(self.generation);
+        let text = |bit: u32, bad: u64, step: u64| {
             if self.trouble(bit) == Look::Active {
-                bad
+                format!("{}.0", bad + step * drift)
             } else {
-                "1.0"
+                "1.0".to_owned()
             }
         };
         let is_there = dice.chance(90);
         let stage = |name: &str, age: &str| format!(r#"{{"count":1,"oldest_age_s":{age},"stage":"{name}"}}"#);
-        let mut stages = stage("te<s>t & co", text(5, "9000.0"));
+        let mut stages = stage("te<s>t & co", &text(5, 9000, 60));
         if is_there {
             stages.push(',');
-            stages.push_str(&stage("build", text(0, "8000.0")));
+            stages.push_str(&stage("build", &text(0, 8000, 60)));
         }
         let agents = [("a<1>", 7), ("17", 8)].map(|(id, bit)| {
-            let age = text(bit, "9000.0");
+            let age = text(bit, 9000, 60);
             dice.chance(90).then(|| {
                 format!(r#"{{"elapsed_s":{age},"id":"{id}","pid":4242,"stage":"build","stime":1,"utime":1}}"#)
             })
@@ -180,16 +182,21 @@ impl Things {
         let seconds = self.generation % 86_400;
         // The keys stand in the order of the alphabet, whatever is first read of them.
         let body = format!(
-            r#"{{"agents":[{}],"cost":{{"today_usd":{}}},"enabled":{},"generated_at":"2026-01-{:02}T{:02}:{:02}:{:02}Z","queue":{{"depth":3,"failed":{},"oldest_age_s":{},"running":{}}},"schema_version":1,"stages":[{stages}]}}"#,
+            r#"{{"agents":[{}],"cost":{{"today_usd":{}}},"enabled":{},"generated_at":"2026-01-{:02}T{:02}:{:02}:{:02}Z","queue":{{"depth":{},"failed":{},"oldest_age_s":{},"running":{}}},"schema_version":1,"stages":[{stages}]}}"#,
             agents.join(","),
-            text(3, "11.0"),
+            text(3, 11, 1),
             self.trouble(PAUSED) == Look::Clear,
             1 + self.generation / 86_400 % 28,
             seconds / 3600,
             seconds / 60 % 60,
             seconds % 60,
-            if self.trouble(4) == Look::Active { 2 } else { 0 },
-            text(1, "4000.0"),
+            1 + drift,
+            if self.trouble(4) == Look::Active {
+                2 + drift
+            } else {
+                0
+            },
+            text(1, 4000, 60),
             if self.trouble(2) == Look::Active { 0 } else { 2 },
         );
         served(&body, Meaning::Envelope(looks, self.generation), fault, dice)

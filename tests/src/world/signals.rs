@@ -2,6 +2,7 @@
 
 use watchdog_core::time::Millis;
 
+use super::detail::{self, Forms};
 use super::options::{Options, RULE_TICKS};
 
 /// What one look at a signal should have said.
@@ -73,8 +74,12 @@ pub struct Signal {
     pub owed_since: Option<u64>,
     /// When something of it was logged last.
     pub logged_at: u64,
+    /// What its detail may be, if all of it is known.
+    says: Forms,
 }
 
+/// Behind a detail: checks and their time, or nothing.
+pub const ANY_CHECKS: &str = " (# checks in #)";
 const REMINDER_GAP_MAX: u64 = 24 * 3_600_000;
 
 impl Signal {
@@ -120,7 +125,26 @@ impl Signal {
             sending: None,
             owed_since: None,
             logged_at: 0,
+            says: Forms::new(),
         }
+    }
+
+    /// A look made these its detail. A subject that is gone from its list is clear without a word.
+    pub fn says(&mut self, look: Look, mut forms: Forms) {
+        let kinds = ["stage_stuck:", "slow:", "agent_overtime:"];
+        if look == Look::Clear && kinds.iter().any(|kind| self.id.starts_with(kind)) {
+            self.says.retain(|form| !forms.contains(form));
+            forms.append(&mut self.says);
+        }
+        self.says = forms;
+    }
+
+    /// Tells what its detail may be.
+    pub fn forms(&self) -> Forms {
+        if self.exact {
+            return self.says.clone();
+        }
+        detail::shapes(self.id.split(':').next().unwrap_or_default())
     }
 
     /// Counts in progress start again.
@@ -284,7 +308,7 @@ impl Signal {
         }
         match self.belief {
             Belief::Flapping if self.flapping => return Vec::new(),
-            Belief::Flapping if self.firing => return vec![format!("{bad} STABLE {id}: firing, ")],
+            Belief::Flapping if self.firing => return vec![format!("{bad} STABLE {id}: firing, \u{0}")],
             Belief::Flapping => {
                 let lasted = Millis::from_millis(now - self.first_told_at);
                 return vec![format!("🟢 STABLE {id}: clear, after {lasted}")];
@@ -359,7 +383,8 @@ impl Signal {
                         Millis::from_millis(within)
                     )
                 }
-                _ => format!("{bad} FIRING {id}: "),
+                _ if self.exact => format!("{bad} FIRING {id}: \u{0}"),
+                _ => format!("{bad} FIRING {id}: \u{0}{ANY_CHECKS}"),
             });
         }
         lines

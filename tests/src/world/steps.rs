@@ -105,6 +105,11 @@ impl World<'_> {
         self.handle(Input::Wall(Utc::new(wall.div_euclid(1000), nanos)))
     }
 
+    /// The wall clock as the machine knows it.
+    fn told_wall(&self) -> i64 {
+        self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0)
+    }
+
     pub(super) fn is_open(&self, connection: Connection) -> bool {
         self.open
             .get(&connection.slot)
@@ -119,7 +124,8 @@ impl World<'_> {
                 if self.fresh.0 != Some(generation) {
                     self.fresh = (Some(generation), self.now);
                 }
-                let is_stale = self.now - self.fresh.1 >= options::STALE_AFTER_MS;
+                (self.seen.generation, self.seen.unchanged_ms) = (generation, self.now - self.fresh.1);
+                let is_stale = self.seen.unchanged_ms >= options::STALE_AFTER_MS;
                 looks.insert("orch_stale", if is_stale { Look::Active } else { Look::Clear });
                 self.seen.envelope = Some(looks);
             }
@@ -179,7 +185,7 @@ impl World<'_> {
             self.judge_haste()?;
             let mut seen = std::mem::take(&mut self.seen);
             if let Some(host) = &self.host {
-                seen.host = host.end_tick(seen.memory)?;
+                seen.host = host.end_tick(seen.memory, self.now - self.tick_began)?;
             }
             self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);
@@ -207,9 +213,10 @@ impl World<'_> {
         if self.now - since > self.options.interval_ms + options::TIMEOUT_MS {
             return Err("a tick is late".to_owned());
         }
+        let wall = self.told_wall();
         for wish in wishes {
             if let Wish::Event(line) = wish {
-                let (id, change) = self.oracle.event(line, self.now)?;
+                let (id, change) = self.oracle.event(line, self.now, wall)?;
                 if let (Some(living), Some(fires), true) =
                     (&self.living, change, id.starts_with("container_"))
                 {
@@ -252,7 +259,7 @@ impl World<'_> {
         if is_sending && !self.things.composed {
             self.things.composed = true;
             self.channel.begins(self.now);
-            let wall = self.wall_told.1 + i64::try_from(self.now - self.wall_told.0).unwrap_or(0);
+            let wall = self.told_wall();
             self.oracle.composed(self.now, wall, self.overflow);
         }
         Ok(())
