@@ -219,10 +219,7 @@ impl Engine {
 
     fn go_on(&mut self, place: usize, next: Next, now: u64) {
         match next {
-            Next::Start(by_policy) => {
-                self.containers[place].restart_count += u64::from(by_policy);
-                self.start(place, now);
-            }
+            Next::Start => self.start(place, now),
             Next::Crash(code) => self.crash(place, code, now),
             Next::Stopped(code, after) => self.stopped(place, code, after, now),
             Next::Checked(health) => self.checked(place, health, now),
@@ -269,7 +266,7 @@ impl Engine {
         container.life += 1;
         self.emit(place, "create", &[], now);
         let delay = self.dice.between(10, 3_000);
-        self.after(delay, place, Next::Start(false));
+        self.after(delay, place, Next::Start);
     }
 
     fn start(&mut self, place: usize, now: u64) {
@@ -320,6 +317,8 @@ impl Engine {
         }
         self.end(place, code, Cause::Itself, State::Restarting, now);
         let container = &mut self.containers[place];
+        // It counts when the life ends, not when the next begins.
+        container.restart_count += 1;
         // A run of ten seconds begins the back-off anew.
         let ran_ms = now - container.started_at;
         container.back_off_ms = if ran_ms >= 10_000 {
@@ -328,7 +327,7 @@ impl Engine {
             (2 * container.back_off_ms).min(60_000)
         };
         let delay = container.back_off_ms;
-        self.after(delay, place, Next::Start(true));
+        self.after(delay, place, Next::Start);
     }
 
     fn stop(&mut self, place: usize, after: After, now: u64) {
@@ -356,7 +355,7 @@ impl Engine {
         let delay = self.dice.between(1, 2_000);
         match after {
             After::Rest => self.mend_later(place),
-            After::Again => self.after(delay, place, Next::Start(false)),
+            After::Again => self.after(delay, place, Next::Start),
             After::Lingers => self.after(10 * delay, place, Next::Gone),
             After::Removed | After::Anew => {
                 self.gone(place, now);

@@ -46,7 +46,8 @@ impl Look {
         match () {
             () if new > old => new - old,
             () if new < old => new,
-            () => u64::from(self.started_at != before.started_at),
+            // That of one that was restarting is counted.
+            () => u64::from(self.started_at != before.started_at && before.state != State::Restarting),
         }
     }
 

@@ -84,7 +84,7 @@ pub enum Step {
 #[derive(Clone, Copy, Debug)]
 pub enum Next {
     /// It is started: by its policy, or anew.
-    Start(bool),
+    Start,
     /// It ends with this code by itself.
     Crash(i64),
     /// It ends with this code, as wanted; and what comes then.

@@ -107,7 +107,9 @@ pub(super) struct Truth {
     pub(super) ooms: Vec<Oom>,
     /// When the engine's word of a kill was last to be had, and whether it is now.
     pub(super) flagged: (u64, bool),
+    /// Restarts: when it ended to be started again, or when it was started if that was not seen before.
     pub(super) starts: Vec<u64>,
+    is_start_counted: bool,
     pub(super) looks: Looks,
     /// When a list last came without it.
     pub(super) missed_at: u64,
@@ -154,6 +156,7 @@ impl Truth {
             ooms: Vec::new(),
             flagged: (0, false),
             starts: Vec::new(),
+            is_start_counted: false,
             looks: Looks::default(),
             missed_at: 0,
             stood_at: 0,
@@ -166,7 +169,8 @@ impl Truth {
     pub(super) fn note_life(&mut self, one: &Container, now: u64) {
         let life = (one.id, one.started_at);
         if life != self.life {
-            if life.0 == self.life.0 && life.1 != self.life.1 {
+            let is_counted = std::mem::take(&mut self.is_start_counted);
+            if life.0 == self.life.0 && !is_counted {
                 self.starts.push(now);
             }
             if life.0 != self.life.0 {
@@ -175,6 +179,10 @@ impl Truth {
             }
             self.facts = [None; 4];
             (self.life, self.death, self.kill_heard) = (life, None, false);
+        }
+        if one.state == State::Restarting && !self.is_start_counted {
+            self.is_start_counted = true;
+            self.starts.push(now);
         }
         let is_over = matches!(one.state, State::Exited | State::Restarting | State::Dead);
         if is_over && self.death.is_none() {

@@ -123,6 +123,7 @@ pub(super) enum Looks {
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     at: Instant,
+    state: State,
     started: Option<Utc>,
     restart_count: Option<u64>,
 }
@@ -188,6 +189,8 @@ pub(super) struct Container {
     pub(super) has_news: bool,
     pub(super) restarts: Restarts,
     looked: Option<Looked>,
+    /// Whether a restart was seen before there was any look to compare the next one with.
+    restarted: bool,
     oom: Oom,
     signs: Signs,
     /// The signal that `docker stop` sends it, if not SIGTERM.
@@ -209,6 +212,7 @@ impl Container {
             has_news: false,
             restarts: Restarts::NONE,
             looked: None,
+            restarted: false,
             oom: Oom::default(),
             signs: Signs::default(),
             stop_signal: None,
@@ -227,6 +231,7 @@ impl Container {
         if around.engine == Engine::Away {
             // What the engine did to it while it was away or came up is no restart loop of the container's.
             self.looked = None;
+            self.restarted = false;
         }
         if self.was_heard_since(asked_at) {
             // An event overtook the list: the list knows the names better, the event knows the state.
@@ -236,10 +241,18 @@ impl Container {
             return;
         }
         let is_young_again = !self.is_fresh && next.is_younger_than(&self.seen);
-        if is_young_again && around.looks == Looks::Refused && next.state == State::Running {
-            self.restarts.add(1, before(around), around.now);
-            // Once looks are granted again, the next must not count it a second time.
-            self.looked = None;
+        if is_young_again && next.state == State::Running {
+            if around.looks == Looks::Refused {
+                self.restarts.add(1, before(around), around.now);
+                // Once looks are granted again, the next must not count it a second time.
+                self.looked = None;
+            } else {
+                self.restarted |= self.looked.is_none();
+            }
+        }
+        let was_running = !self.is_fresh && self.seen.state == State::Running;
+        if was_running && next.state == State::Restarting && around.engine != Engine::Away {
+            self.restarted |= self.looked.is_none();
         }
         let is_other_life = is_young_again || self.end != End::None || self.signs.died.is_some();
         self.advance(next, around);
@@ -253,7 +266,7 @@ impl Container {
     pub(super) fn settle_look(&mut self, said: &Inspection, around: &Circumstances) {
         self.wish = Wish::None;
         self.stop_signal = said.stop_signal;
-        self.count_restarts(said, around.now);
+        self.count_restarts(said, around);
         self.count_oom(said, around);
         if said.state != State::Unknown {
             let age_s = self.seen.age_s.filter(|_| said.state == self.seen.state);
@@ -427,16 +440,22 @@ impl Container {
         killed || stopped
     }
 
-    /// Restarts by policy are counted by the engine, and its count begins anew at each manual start; a start that it
-    /// did not count shows in `StartedAt` alone. A life that lasted longer than the window began before it, and is no
+    /// Restarts by policy are counted by the engine, when the life before ends and not when the next begins, and its count
+    /// begins anew at each manual start; a start that it did not count shows in `StartedAt` alone. A life that lasted longer than the window began before it, and is no
     /// restart of late whenever it is seen.
-    fn count_restarts(&mut self, said: &Inspection, now: Instant) {
+    fn count_restarts(&mut self, said: &Inspection, around: &Circumstances) {
+        let now = around.now;
         let looked = Looked {
             at: now,
+            state: said.state,
             started: said.started,
             restart_count: said.restart_count,
         };
+        let ended_now = said.state == State::Restarting && self.seen.state == State::Running;
+        let restarted = core::mem::take(&mut self.restarted) || (ended_now && self.was_listed);
         let Some(before) = self.looked.replace(looked) else {
+            // There is nothing to hold its counts against, which may be of long ago: what was seen is one.
+            self.restarts.add(u64::from(restarted), before(around), now);
             return;
         };
         let has_started = matches!((before.started, said.started), (Some(old), Some(new)) if old != new);
@@ -445,7 +464,7 @@ impl Container {
             _ if is_long_ago => 0,
             (Some(old), Some(new)) if new > old => new.saturating_sub(old),
             (Some(old), Some(new)) if new < old => new,
-            _ => u64::from(has_started),
+            _ => u64::from(has_started && before.state != State::Restarting),
         };
         self.oom.counted &= !has_started;
         self.restarts.add(count, before.at, now);
@@ -522,6 +541,7 @@ impl Container {
 
     /// It started: what went before means nothing any more.
     pub(super) fn on_start(&mut self, now: Instant) {
+        self.restarted |= self.looked.is_none() && self.was_listed && self.signs.died.is_some();
         self.begin_life();
         self.signs.heard = Some(now);
         self.oom.counted = false;

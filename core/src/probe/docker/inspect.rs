@@ -48,12 +48,14 @@ impl Inspection {
         stop_signal: None,
     };
 
-    /// Tells how long its last life was, if that is over. While it runs, what it says of an end is of the life before.
+    /// Tells how long its last life was, if that is over for good. While it runs, what it says of an end is of the life
+    /// before, and one that its policy brings back restarts now, however long it lived.
     pub(super) fn lived(&self) -> Option<Millis> {
-        let is_over = self.state.is_ended() || self.state == State::Restarting;
         let (started, finished) = (self.started?, self.finished?);
         let millis = finished.nanos_since(started).div_euclid(1_000_000);
-        is_over.then(|| Millis::from_millis(u64::try_from(millis).unwrap_or(0)))
+        self.state
+            .is_ended()
+            .then(|| Millis::from_millis(u64::try_from(millis).unwrap_or(0)))
     }
 }
 
