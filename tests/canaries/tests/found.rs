@@ -15,7 +15,11 @@ const MISTAKES: [(Planted, &[&str]); 18] = [
         &["RESOLVED", "was active", "was down"],
     ),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
-    (Planted::ChildrenNotHeld, &["event ", "while its engine held it"]),
+    (
+        // A child that fires while it is held has no words of its own.
+        Planted::ChildrenNotHeld,
+        &["event ", "while its engine held it", "detail is wrong"],
+    ),
     (Planted::DeathForgotten, &["container_down"]),
     (Planted::SinceForgotten, &["events were asked for since"]),
     (Planted::OomGuessed, &["container_oom"]),
@@ -23,7 +27,10 @@ const MISTAKES: [(Planted, &[&str]); 18] = [
     (Planted::RefreshForgotten, &["has not been told again"]),
     (Planted::DoubtForgotten, &["a whole round", "not be told the end"]),
     (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
-    (Planted::WaitNotEnded, &["a tick took", "event \"firing"]),
+    (
+        Planted::WaitNotEnded,
+        &["a tick took", "event \"firing", "was not taken in fair weather"],
+    ),
     (Planted::FactsWait, &["was stated as a fact"]),
     (Planted::OomFlagIgnored, &["container_oom"]),
 ];
