@@ -46,6 +46,10 @@ pub enum Planted {
     FactsWait,
     /// What a look says of a kill for want of memory is passed over.
     OomFlagIgnored,
+    /// What a proxy refuses is waited out like what somebody has to mend.
+    ProxyWaitedOut,
+    /// The last good answer about a name is forgotten as soon as its server fails.
+    AddressForgotten,
 }
 
 /// Tells whether this mistake is planted: never, without the feature.

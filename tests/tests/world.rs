@@ -33,11 +33,8 @@ fn nothing_is_lost_and_nothing_is_false() {
         for (seed, hours) in seeds() {
             let options = Options::draw(seed, hours);
             if let Err(why) = world::run(&options) {
-                let (shortest, now) = world::shrink(&options, why.clone());
-                panic!(
-                    "{why}\nafter the shortest storm, {} ms: {now}",
-                    shortest.stormy_ms
-                );
+                let (smallest, now) = world::shrink(&options, why.clone());
+                panic!("{why}\nthe smallest found that fails: {now}\n{smallest:?}");
             }
         }
     });

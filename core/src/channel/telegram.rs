@@ -318,6 +318,9 @@ impl Telegram {
                 self.doubtful |= failure.may_have_arrived();
                 self.fault = text::detail(format_args!("{failure}"));
                 self.back_off(now, random);
+                if is_planted(Planted::ProxyWaitedOut) && matches!(failure, Failure::Proxy(_)) {
+                    self.not_before = now.after(MEND_WAIT);
+                }
                 Verdict::Later
             }
         };

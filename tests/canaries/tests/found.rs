@@ -4,7 +4,7 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 18] = [
+const MISTAKES: [(Planted, &[&str]); 20] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
@@ -29,10 +29,17 @@ const MISTAKES: [(Planted, &[&str]); 18] = [
     (Planted::PlainInTunnel, &["to the proxy in step Tls"]),
     (
         Planted::WaitNotEnded,
-        &["a tick took", "event \"firing", "was not taken in fair weather"],
+        &[
+            "a tick took",
+            "event \"firing",
+            "was there and was not seen",
+            "not taken in fair weather",
+        ],
     ),
     (Planted::FactsWait, &["was stated as a fact"]),
     (Planted::OomFlagIgnored, &["container_oom"]),
+    (Planted::ProxyWaitedOut, &["not told in time"]),
+    (Planted::AddressForgotten, &["was there and was not seen"]),
 ];
 
 /// Without a mistake no seed fails; with one, a seed of the 64 does, and says why in words that fit the mistake.

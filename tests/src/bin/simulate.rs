@@ -83,11 +83,11 @@ fn live(seed: u64, hours: u64, totals: &Mutex<Totals>) {
 /// All that helps to find the mistake behind a world that failed.
 fn tell(options: &Options, why: &str) -> String {
     let shrunk = catch_unwind(AssertUnwindSafe(|| world::shrink(options, why.to_owned())));
-    let shortest = shrunk.map_or_else(
-        |_| "it panics in shorter storms too".to_owned(),
-        |(shortest, why)| format!("the shortest storm that fails: {} ms: {why}", shortest.stormy_ms),
+    let smallest = shrunk.map_or_else(
+        |_| "it panics in smaller worlds too".to_owned(),
+        |(smallest, why)| format!("the smallest found that fails: {why}\n  {smallest:?}"),
     );
-    format!("{why}\n  {options:?}\n  {shortest}")
+    format!("{why}\n  {options:?}\n  {smallest}")
 }
 
 impl Totals {

@@ -30,6 +30,13 @@ pub struct Drawn {
     storm_ms: u64,
 }
 
+impl Drawn {
+    /// Takes its faults away.
+    pub fn calm_down(&mut self) {
+        self.faults.clear();
+    }
+}
+
 /// Draws up to three, from a sequence of their own.
 pub fn draw(seed: u64) -> Vec<Drawn> {
     let mut dice = Dice::new(seed ^ 0x616c_6572_746d_616e);

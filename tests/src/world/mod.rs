@@ -16,7 +16,8 @@
 //! 7. what a master holds is silent (`oracle.rs`, `containers.rs`);
 //! 8. no secret in any output, no line with a line feed (`grants.rs`);
 //! 9. every byte sent is read by a parser that is strict (`request.rs`, `alert.rs`, `proxy.rs`, `names.rs`);
-//! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`);
+//! 10. an input leads to a bounded number of wishes, the next deadline lies ahead, no tick is late (`steps.rs`), whoever was there all
+//!     through one was seen in it, and a message that began in fair weather was taken (`ways.rs`);
 //! 11. each Alertmanager believes what is so, and is not asked before its back-off is over (`alerting.rs`); no row is left
 //!     over (`live`);
 //!     a heartbeat comes with each tick that it is due at, and never otherwise (`beat.rs`);
@@ -27,8 +28,8 @@
 //! foretold, and of containers, the host and the engine the form alone (`detail.rs`).
 //! Not demanded, so that a machine without would pass: a fact that is heard while a tick is under way or within five seconds of
 //! the next one, before that has ended; a kill that a look shows and its container's heir would inherit; the first restart
-//! of a container that was never looked at, as one; and what follows a failure behind names or a proxy is mostly judged
-//! in the calm at the end.
+//! of a container that was never looked at, as one; how soon a name is found that
+//! never was, while its server is in trouble.
 //! Tests: `tests/world.rs`; by hand: `src/bin/simulate.rs`.
 
 mod alert;
@@ -56,6 +57,7 @@ mod peers;
 mod proxy;
 mod record;
 mod request;
+mod shrink;
 mod signals;
 mod steps;
 mod stream;
@@ -81,6 +83,7 @@ pub use options::Options;
 use oracle::{Oracle, Seen};
 use peers::Meaning;
 use proxy::Proxy;
+pub use shrink::shrink;
 use weather::Weather;
 
 /// What a world came to.
@@ -259,23 +262,6 @@ pub fn run(options: &Options) -> Result<Report, String> {
             world.report.steps
         )
     })
-}
-
-/// Looks for the shortest stormy time after which a world that fails still fails, to the second: the options with it,
-/// and why it fails then.
-pub fn shrink(options: &Options, why: String) -> (Options, String) {
-    let (mut fails, mut holds) = ((options.clone(), why), 0);
-    while fails.0.stormy_ms - holds > 1_000 {
-        let tried = Options {
-            stormy_ms: holds.midpoint(fails.0.stormy_ms),
-            ..options.clone()
-        };
-        match run(&tried) {
-            Ok(_) => holds = tried.stormy_ms,
-            Err(why) => fails = (tried, why),
-        }
-    }
-    fails
 }
 
 impl<'c> World<'c> {

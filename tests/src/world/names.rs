@@ -23,6 +23,14 @@ pub struct Drawn {
     deaf: bool,
 }
 
+impl Drawn {
+    /// Takes its faults and its odd ways away.
+    pub fn calm_down(&mut self) {
+        self.faults.clear();
+        (self.truncated, self.deaf) = (0, false);
+    }
+}
+
 /// Draws it, from a sequence of its own.
 pub fn draw(seed: u64) -> Drawn {
     let mut dice = Dice::new(seed ^ 0x6e61_6d65_7300_0000);
@@ -91,7 +99,10 @@ impl Names {
         if name_of(port).is_none_or(|name| self.found[name]) {
             return Some(0);
         }
-        let fair = datagrams.fair_now(now)?.max(self.weather.fair_now(now)?);
+        // Connections are rare; these have dice of their own, so what the next one would meet can be known.
+        let mut streams = self.weather.clone();
+        streams.at(now, &mut self.dice.clone());
+        let fair = datagrams.fair_now(now)?.max(streams.fair_now(now)?);
         Some(fair + WAITS_END_MS)
     }
 

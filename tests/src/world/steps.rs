@@ -185,7 +185,7 @@ impl World<'_> {
             self.judge_haste()?;
             let mut seen = std::mem::take(&mut self.seen);
             if let Some(host) = &self.host {
-                seen.host = host.end_tick(seen.memory)?;
+                seen.host = host.end_tick(seen.memory, self.now - self.tick_began)?;
             }
             self.judge_sight(&seen)?;
             self.first_open.retain(|slot, _| *slot < 16);

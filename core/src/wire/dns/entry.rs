@@ -14,6 +14,7 @@ use super::message::{FullName, Question, Reply};
 use super::resolv_conf::Conf;
 use super::{Addresses, Family, Fault, Lookup};
 use crate::limits::HOST_BYTES_MAX;
+use crate::planted::{Planted, is_planted};
 use crate::random::Random;
 use crate::time::{Instant, Millis};
 
@@ -397,6 +398,9 @@ impl Entry {
         let back_off = FAILURE_HOLDS
             .times(1_u64.checked_shl(doublings).unwrap_or(u64::MAX))
             .min(BACK_OFF_MAX);
+        if is_planted(Planted::AddressForgotten) {
+            self.known.clear();
+        }
         self.fault = fault;
         self.down_rounds = self.down_rounds.saturating_add(1);
         self.ask_again = now.after(if self.known.is_empty() {

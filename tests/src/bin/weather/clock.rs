@@ -36,6 +36,8 @@ pub struct Followed {
     pub back: usize,
     /// Lines whose time the clock never showed.
     pub wrong: usize,
+    /// The time in the first of them, in seconds since 1970.
+    pub first_wrong_s: Option<i64>,
     /// Ends that messages told late, each with a minute of the day.
     pub late: usize,
 }
@@ -91,11 +93,12 @@ impl Clock {
     }
 
     fn set(&mut self, off_s: i64) {
+        // It may be read, and the line that shows it too, before this thread comes to run again.
+        self.steps.push((Instant::now(), off_s));
         // The file is read at any time, and must never be seen half written.
         let next = self.folder.path().join("next");
         std::fs::write(&next, format!("{off_s:+}\n")).expect("the offset");
         std::fs::rename(next, self.file()).expect("the offset");
-        self.steps.push((Instant::now(), off_s));
     }
 
     /// Holds the times of the lines against the clock.
@@ -115,14 +118,15 @@ impl Clock {
             followed.ahead += usize::from(pair[1].1 > pair[0].1 + 1800);
             followed.back += usize::from(pair[1].1 + 1800 < pair[0].1);
         }
-        let wrong = lines.iter().filter(|(at, written_s, true_s)| {
+        let mut wrong = lines.iter().filter(|(at, written_s, true_s)| {
             let off_s = written_s - true_s;
             let lately = Duration::from_secs(TOLERANCE_S.unsigned_abs());
             !self
                 .shown(*at, lately)
                 .any(|shown| shown.abs_diff(off_s) <= TOLERANCE_S.unsigned_abs())
         });
-        followed.wrong = wrong.count();
+        followed.first_wrong_s = wrong.next().map(|(_, written_s, _)| *written_s);
+        followed.wrong = usize::from(followed.first_wrong_s.is_some()) + wrong.count();
         followed
     }
 

@@ -26,9 +26,9 @@ pub enum Fault {
     Refused,
     /// The orchestrator answers what is no envelope, or too late, or not at all.
     OrchestratorBroken,
-    /// The dependency that is known by a name answers wrongly, too late or not at all.
+    /// The dependency that is known by a name answers wrongly, at once.
     SiteBroken,
-    /// The one that is known by its address does.
+    /// The one that is known by its address answers too late or not at all.
     WikiBroken,
     /// Telegram answers 502 with a page.
     TelegramBroken,

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use watchdog_tests::envelope;
 use watchdog_tests::fake::{Answer, FakeDns, FakeOrchestrator, FakeTelegram, TelegramAnswer, server};
-use watchdog_tests::harness::{Line, Setup, Watchdog};
+use watchdog_tests::harness::{self, Line, Setup, Watchdog};
 
 use crate::clock::{Clock, Followed};
 use crate::faults::{Dice, Fault, STORM, run};
 use crate::link::Link;
-use crate::strikes::{FIRES_WITHIN, Manner, Strike, Strikes};
+use crate::strikes::{FIRES_WITHIN, Manner, RAISE_TICKS, Strike, Strikes};
 use crate::verdict::{Verdict, late_ends};
 
 /// Bytes of data that the process may have.
@@ -31,8 +31,6 @@ const CALM_TICKS: usize = 3;
 const DRIZZLE: Duration = Duration::from_secs(10);
 /// Between two steps of the clock in a drizzle: three ticks.
 const STEP: Duration = Duration::from_secs(3);
-/// In fair weather all is told within this: the longest pause of the channel after failures, and some.
-const SETTLED_WITHIN: Duration = Duration::from_secs(900);
 /// KiB by which resident memory may have grown since the first fault: pages of code touched for the first time.
 const GROWTH_KIB_MAX: u64 = 1024;
 /// A storm from this length on has time for stops of a whole minute.
@@ -83,7 +81,7 @@ impl Scene {
             .orchestrator(&orchestrator)
             .telegram(&telegram)
             .nameserver(&dns)
-            .ticks(3, 2)
+            .ticks(u32::from(RAISE_TICKS), 2)
             .set("WATCHDOG_INTERVAL", format!("{INTERVAL_S}s"))
             .set("WATCHDOG_DEP_SITE", format!("http://site.test:{}/", site.port()))
             .set("WATCHDOG_DEP_WIKI", format!("http://{}:{}/", link.peers(), wiki.port()))
@@ -218,6 +216,7 @@ impl Scene {
     /// Between two calms, until all has fired that must, or should have.
     fn strike_alone(&mut self, fault: Fault) {
         self.calm();
+        self.wait_between_looks(fault);
         let begun = Instant::now();
         self.step_clock();
         self.begin(fault);
@@ -234,6 +233,24 @@ impl Scene {
         sleep(Duration::from_secs(1 + self.dice.below(2)));
         self.finish(fault, Manner::Alone, begun);
         self.calm();
+    }
+
+    /// A look under way when a peer begins to answer wrongly could count or not; who counts looks must know.
+    fn wait_between_looks(&mut self, fault: Fault) {
+        if let Some(peer) = self.peer(fault) {
+            peer.wait_for_more(1, harness::SOON);
+            sleep(Duration::from_millis(300 + self.dice.below(500)));
+        }
+    }
+
+    /// The one peer that answers wrongly.
+    const fn peer(&self, fault: Fault) -> Option<&FakeOrchestrator> {
+        match fault {
+            Fault::OrchestratorBroken => Some(&self.orchestrator),
+            Fault::SiteBroken => Some(&self.site),
+            Fault::WikiBroken => Some(&self.wiki),
+            _ => None,
+        }
     }
 
     /// Right after another, which may still go on having effects, and right before the next.
@@ -255,8 +272,11 @@ impl Scene {
     fn finish(&mut self, fault: Fault, manner: Manner, begun: Instant) {
         self.step_clock();
         self.end(fault);
-        self.strikes
-            .push(Strike::new(fault, manner, begun, Instant::now()));
+        let strike = Strike::new(fault, manner, begun, Instant::now());
+        self.strikes.push(match self.peer(fault) {
+            Some(peer) => strike.of_peer(peer.requests().iter().map(|request| request.at)),
+            None => strike,
+        });
         self.count(fault);
     }
 
@@ -287,7 +307,7 @@ impl Scene {
             }
             Fault::OrchestratorBroken => self.orchestrator.answer(no_envelope(&mut self.dice)),
             Fault::SiteBroken => self.site.answer(no_good(&mut self.dice)),
-            Fault::WikiBroken => self.wiki.answer(no_good(&mut self.dice)),
+            Fault::WikiBroken => self.wiki.answer(no_answer(&mut self.dice)),
             Fault::TelegramBroken => self.telegram.always(TelegramAnswer::Html(502)),
             Fault::TelegramAnswerLost => self.telegram.always(TelegramAnswer::LostAfterAcceptance),
             Fault::Stopped => self.watchdog.signal(Signal::STOP),
@@ -318,7 +338,7 @@ impl Scene {
 
     /// Waits until all is told, prints what came of it, and tells whether it was as it must be.
     pub fn settle(&mut self) -> bool {
-        let until = Instant::now() + SETTLED_WITHIN;
+        let until = Instant::now() + CALM_WITHIN;
         let verdict = loop {
             let verdict = self.judge();
             if verdict.is_over && verdict.lost == 0 || Instant::now() > until {
@@ -385,9 +405,11 @@ impl Scene {
                 self.wrong.push(format!("an end at a wrong time: {end:?}"));
             }
         }
-        if followed.wrong > 0 {
-            self.wrong
-                .push("lines have times that the clock never showed".to_owned());
+        if let Some(first_s) = followed.first_wrong_s {
+            self.wrong.push(format!(
+                "{} lines have times that the clock never showed, the first {first_s}",
+                followed.wrong
+            ));
         }
         if followed.ahead == 0 || followed.back == 0 {
             let why = "the log does not follow the stepped clock: is the binary static?";
@@ -431,30 +453,31 @@ impl Scene {
 
 /// What an orchestrator must not answer, or not so late.
 fn no_envelope(dice: &mut Dice) -> Answer {
-    match dice.below(8) {
+    match dice.below(9) {
         0 => Answer::status(500),
         1 => Answer::status(404),
         2 => Answer::status(302),
         3 => Answer::text("[1, 2, 3]"),
         4 => Answer::text("{\"enabled\": tr"),
         5 => Answer::cut_short(&envelope::healthy().to_string(), 10),
+        6 => no_good(dice),
         _ => no_answer(dice),
     }
 }
 
-/// What a dependency must not answer, or not so late.
+/// What a dependency must not answer.
 fn no_good(dice: &mut Dice) -> Answer {
-    match dice.below(4) {
+    match dice.below(3) {
         0 => Answer::status(503),
         1 => Answer::status(404),
-        _ => no_answer(dice),
+        _ => Answer::Reset(b"HTTP/1.1 ".to_vec()),
     }
 }
 
+/// No answer within the time-out.
 fn no_answer(dice: &mut Dice) -> Answer {
-    match dice.below(3) {
+    match dice.below(2) {
         0 => Answer::BlackHole,
-        1 => Answer::Reset(b"HTTP/1.1 ".to_vec()),
         _ => Answer::After(TOO_LATE, Box::new(Answer::json(&envelope::healthy()))),
     }
 }

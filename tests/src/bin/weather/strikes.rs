@@ -28,6 +28,10 @@ const TOLD_AFTER_WITHIN: Duration = Duration::from_secs(40);
 const GRACE: Duration = Duration::from_secs(12);
 /// A line of the log may be read so much later than a message that was sent after it.
 const READ_LATE: Duration = Duration::from_secs(1);
+/// A request may come so much earlier than the fault, and be answered by it.
+const ANSWERED_LATE: Duration = Duration::from_millis(200);
+/// Looks in a row that must have shown it before a signal fires.
+pub const RAISE_TICKS: u16 = 3;
 
 /// In what company a fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +43,15 @@ pub enum Manner {
 }
 
 /// A fault that came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Strike {
     fault: Fault,
     manner: Manner,
     begun: Instant,
     ended: Instant,
     explains_until: Instant,
+    /// When the peer that was wrong was asked; none if it is one of many, or cannot know.
+    asked: Option<Vec<Instant>>,
 }
 
 impl Strike {
@@ -57,7 +63,24 @@ impl Strike {
             begun,
             ended,
             explains_until: ended + GRACE,
+            asked: None,
         }
+    }
+
+    /// All that went wrong was this peer, which was asked at these times.
+    #[must_use]
+    pub fn of_peer(mut self, asked: impl Iterator<Item = Instant>) -> Self {
+        let since = self.begun.checked_sub(ANSWERED_LATE).unwrap_or(self.begun);
+        self.asked = Some(asked.filter(|at| *at >= since && *at <= self.ended).collect());
+        self
+    }
+
+    /// Looks that can have shown it until the signal fired, if they are too few.
+    fn too_few_looks(&self, fired_after: Duration) -> Option<usize> {
+        let asked = self.asked.as_ref()?;
+        let until = self.begun + fired_after;
+        let looks = asked.iter().filter(|at| **at <= until).count();
+        (looks < usize::from(RAISE_TICKS)).then_some(looks)
     }
 
     fn explains(&self, line: &Line) -> bool {
@@ -153,6 +176,8 @@ impl Strikes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeliness {
     demanded: usize,
+    /// Firings that came before enough looks could show why.
+    early: Vec<String>,
     /// Firings that did not come, or too late.
     missed: Vec<String>,
     /// Firings that were told late.
@@ -168,7 +193,7 @@ pub struct Timeliness {
 impl Timeliness {
     /// Whether all came in time.
     pub const fn is_good(&self) -> bool {
-        self.missed.is_empty() && self.late.is_empty() && self.lingering.is_empty()
+        self.early.is_empty() && self.missed.is_empty() && self.late.is_empty() && self.lingering.is_empty()
     }
 
     fn add(&mut self, strike: &Strike, signal: &str, took: Took) {
@@ -176,6 +201,10 @@ impl Timeliness {
         self.demanded += 1;
         if took.firing.is_none_or(|took| took > FIRES_WITHIN) {
             self.missed.push(what(took.firing));
+        }
+        if let Some(looks) = took.firing.and_then(|took| strike.too_few_looks(took)) {
+            self.early
+                .push(format!("{} after {looks} looks", what(took.firing)));
         }
         // What never fired has no end, and what is never told is lost, and counted there.
         if took.firing.is_some() && took.ending.is_none_or(|took| took > ENDS_WITHIN) {
@@ -203,9 +232,10 @@ impl fmt::Display for Timeliness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} firings demanded, missed {}, told late {}, over late {}; the slowest fired {:.1} s after its fault began, was told \
+            "{} firings demanded, early {}, missed {}, told late {}, over late {}; the slowest fired {:.1} s after its fault began, was told \
              {:.1} s after it fired or {:.1} s after Telegram could be reached again, and was over {:.1} s after its fault",
             self.demanded,
+            self.early.len(),
             self.missed.len(),
             self.late.len(),
             self.lingering.len(),
@@ -292,6 +322,28 @@ mod tests {
         assert_eq!(judged(&[line(start, 23, SITE)]).missed.len(), 1, "too late");
         let refused = site_broken(start, Fault::Refused);
         assert_eq!(refused.timeliness(&[line(start, 14, SITE)], &[]).missed.len(), 2);
+    }
+
+    /// What fires before the peer was asked three times is early; a request may come just before the fault and be answered by it.
+    #[test]
+    fn what_fires_after_too_few_looks_is_found() {
+        let start = Instant::now();
+        let judged = |asked_ms: &[u64]| {
+            let asked = asked_ms.iter().map(|ms| start + Duration::from_millis(*ms));
+            let broken = Strike::new(
+                Fault::SiteBroken,
+                Manner::Alone,
+                later(start, 10),
+                later(start, 20),
+            );
+            let strikes = Strikes(vec![broken.of_peer(asked)]);
+            let lines = [line(start, 13, SITE), line(start, 22, OVER)];
+            strikes.timeliness(&lines, &[]).early.len()
+        };
+        assert_eq!(judged(&[9_100, 10_100, 11_100, 12_100, 13_100]), 0);
+        assert_eq!(judged(&[9_900, 10_900, 11_900]), 0);
+        assert_eq!(judged(&[9_100, 10_100, 12_100, 13_100]), 1);
+        assert_eq!(judged(&[]), 1);
     }
 
     /// What is told later than it could be told is late.
