@@ -15,7 +15,11 @@ const MISTAKES: [(Planted, &[&str]); 20] = [
         &["RESOLVED", "was active", "was down"],
     ),
     (Planted::SecondFiringLost, &["lacks ", "foretold was"]),
-    (Planted::ChildrenNotHeld, &["event ", "while its engine held it"]),
+    (
+        // A child that fires while it is held has no words of its own.
+        Planted::ChildrenNotHeld,
+        &["event ", "while its engine held it", "detail is wrong"],
+    ),
     (Planted::DeathForgotten, &["container_down"]),
     (Planted::SinceForgotten, &["events were asked for since"]),
     (Planted::OomGuessed, &["container_oom"]),

@@ -321,3 +321,82 @@ fn number(text: &str) -> Option<usize> {
     let number = text.parse::<usize>().ok()?;
     (number.to_string() == text).then_some(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Foot, Frame};
+    use crate::world::Options;
+    use crate::world::oracle::Seen;
+
+    const GOOD: &str = "host-<1>&co\n🔵 STARTED watchdog VERSION\nsources: orchestrator fails, docker off, host fails\n\
+                        🔴 FIRING orch_down: x\n+2 more\nactive 1 of 12, held 5 by orch_down\n\
+                        What was reported before and is not listed here is over or not yet confirmed.";
+
+    fn frame() -> Frame {
+        let mut options = Options::draw(0, 1);
+        (options.raise_ticks, options.docker, options.dependencies) = (1, false, 0);
+        let mut frame = Frame::new(&options);
+        frame.ticked(&Seen::default(), &options);
+        frame.composed(Foot {
+            active: 1,
+            all: 12..=14,
+            held: [("orch_down", Some(5..=6)), ("docker_down", None)],
+        });
+        frame
+    }
+
+    fn take(text: &str) -> Result<usize, String> {
+        let text = text.replace("VERSION", env!("CARGO_PKG_VERSION"));
+        frame().take(&text).map(|parts| parts.left)
+    }
+
+    /// A good message is taken apart, and each that is one step away from it is refused.
+    #[test]
+    fn each_part_is_held() {
+        assert_eq!(take(GOOD), Ok(2));
+        for (from, to) in [
+            ("host-<1>&co\n", ""),
+            ("🔵 STARTED watchdog VERSION\n", ""),
+            ("VERSION", "0"),
+            ("docker off", "docker ok"),
+            ("+2 more", "+0 more"),
+            ("+2 more", "2 more"),
+            ("active 1", "active 2"),
+            ("of 12", "of 15"),
+            (", held 5 by orch_down", ""),
+            ("held 5", "held 7"),
+            ("by orch_down", "by orch_down, held 1 by docker_down"),
+            ("\nWhat was", "\nMore\nWhat was"),
+            ("confirmed.", "confirmed.\n"),
+            ("🔴 FIRING", "(again: perhaps)\n🔴 FIRING"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            assert!(take(&GOOD.replace(from, to)).is_err(), "{from:?} -> {to:?}");
+        }
+    }
+
+    /// A message with bad news that makes no sound is refused, and a request that asks for more than it should.
+    #[test]
+    fn the_manner_of_sending_is_held() {
+        let text = GOOD
+            .replace("VERSION", env!("CARGO_PKG_VERSION"))
+            .replace("+2 more\n", "");
+        let html = text
+            .replace("host-<1>&co", "<b>host-&lt;1&gt;&amp;co</b>")
+            .replace('\n', "\\n");
+        let body = |silent: bool, more: &str| {
+            format!(
+                r#"{{"chat_id":"-100123","text":"{html}","parse_mode":"HTML","disable_notification":{silent},"link_preview_options":{{"is_disabled":true}}{more}}}"#
+            )
+        };
+        let judge = |silent: bool| {
+            let call = Call::read(&body(silent, "")).unwrap();
+            let frame = frame();
+            frame.judge(&call, &frame.take(&call.shown).unwrap())
+        };
+        judge(false).unwrap();
+        judge(true).unwrap_err();
+        Call::read(&body(false, r#","protect_content":true"#)).unwrap_err();
+        Call::read(&body(false, "").replace("<b>", "<i>").replace("</b>", "</i>")).unwrap_err();
+    }
+}
