@@ -139,7 +139,10 @@ impl Docker {
         let around = self.circumstances(now);
         match (answer, close) {
             (Answer::Reading, Close::Whole) if self.reader.finish(&mut |_| {}).is_ok() => {
-                self.looks = Looks::Granted;
+                if core::mem::take(&mut self.looks) == Looks::Refused {
+                    // What there is to see waits no longer.
+                    self.allow_looks();
+                }
                 if let Some(said) = self.inspect.said() {
                     self.outputs.keep(id, &said.output);
                     self.store.settle_look(id, said, self.asked_at, &around);

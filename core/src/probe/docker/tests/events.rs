@@ -72,6 +72,23 @@ fn a_death_without_intent_is_a_fact_after_150_ms() {
     assert_eq!(bench.inspects_asked(), before);
 }
 
+/// A refusal allows one look a tick; the first that is granted again allows as many as ever, for the deaths behind it too.
+#[test]
+fn once_looks_are_granted_again_the_next_death_is_looked_at() {
+    let mut bench = Bench::streaming();
+    bench.inspects.insert("web".into(), (403, String::new()));
+    bench
+        .tick(&[row("web", "running", "Up 1 second"), up("db")])
+        .unwrap();
+    for (name, at) in [("web", T), ("db", T + 1_000)] {
+        bench.inspect(name, inspection("exited", 3, false, START, 0));
+        bench.hear(&event("die", name, r#""exitCode":"3","#, at));
+        bench.wait();
+        assert!(bench.has_news(), "{name}");
+        assert_eq!(bench.down(name), "fact: exited 3");
+    }
+}
+
 #[test]
 fn what_someone_wanted_is_no_fact() {
     // Each sequence is an operator's doing; the container ends with a status that would else be its own.
