@@ -282,6 +282,12 @@ impl Frame {
         self.doubt || self.asked.is_some_and(is_open)
     }
 
+    /// The process stood still with a connection open: a request that was to go out when it woke may be given up unsent, and
+    /// count as sent.
+    pub const fn missed_connection(&mut self) {
+        self.doubt = true;
+    }
+
     /// A message was sent, and this is wrong with the Bot API.
     pub fn sent(&mut self, fault: Option<Fault>, resumed_at: u64, now: u64) {
         self.doubt = self.is_in_doubt(resumed_at);

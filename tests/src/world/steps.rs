@@ -6,7 +6,7 @@ use watchdog_core::time::{Instant, Utc};
 use super::grants::wish_of;
 use super::peers::Meaning;
 use super::signals::Look;
-use super::{Event, Wish, World, alertmanager, options};
+use super::{Event, Wish, World, alertmanager, options, proxy};
 
 impl World<'_> {
     pub(super) fn pass_until(&mut self, end: u64) -> Result<(), String> {
@@ -84,6 +84,10 @@ impl World<'_> {
                 if self.options.pauses {
                     self.now += self.pause_dice.between(1_000, 900_000);
                     self.channel.resumed_at = self.now;
+                    let mut ports = self.open.values().map(|(_, port)| *port);
+                    if ports.any(|port| matches!(port, 8443 | proxy::PORT)) {
+                        self.oracle.frame.missed_connection();
+                    }
                     if let Some(living) = &mut self.living {
                         (living.judge.gap_at, living.judge.inspect_gap_at) = (self.now, self.now);
                     }
