@@ -254,7 +254,7 @@ impl Truth {
         let quiet = 15 * MINUTE + 2 * interval_ms;
         match () {
             () if loops || (one.state != State::Absent && self.looks.show_loop(now)) => Level::Must,
-            () if self.starts.len() >= 3 && self.starts.iter().any(|at| now - at < quiet) => Level::May,
+            () if self.starts.iter().filter(|at| now - *at < quiet).count() >= 3 => Level::May,
             () if self.starts.len() >= 3 && now - gap_at < quiet => Level::May,
             () if self.starts.iter().any(|at| now - at < quiet) || now - gap_at < quiet => Level::Quiet,
             () => Level::Clear,

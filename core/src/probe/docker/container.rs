@@ -119,6 +119,18 @@ pub(super) enum Looks {
     Refused,
 }
 
+/// What is known of a container's restarts while there is no look to hold the next one against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Unlooked {
+    /// There was none since it was first seen.
+    #[default]
+    None,
+    /// There was one at least.
+    Restarted,
+    /// Some may be known or told of already, or are the engine's own: nothing counts before the next list.
+    Missed,
+}
+
 /// What the last inspection said that the next one is compared with.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
@@ -189,8 +201,7 @@ pub(super) struct Container {
     pub(super) has_news: bool,
     pub(super) restarts: Restarts,
     looked: Option<Looked>,
-    /// Whether a restart was seen before there was any look to compare the next one with.
-    restarted: bool,
+    unlooked: Unlooked,
     oom: Oom,
     signs: Signs,
     /// The signal that `docker stop` sends it, if not SIGTERM.
@@ -212,7 +223,7 @@ impl Container {
             has_news: false,
             restarts: Restarts::NONE,
             looked: None,
-            restarted: false,
+            unlooked: Unlooked::None,
             oom: Oom::default(),
             signs: Signs::default(),
             stop_signal: None,
@@ -231,7 +242,9 @@ impl Container {
         if around.engine == Engine::Away {
             // What the engine did to it while it was away or came up is no restart loop of the container's.
             self.looked = None;
-            self.restarted = false;
+            self.unlooked = Unlooked::Missed;
+        } else if self.unlooked == Unlooked::Missed {
+            self.unlooked = Unlooked::None;
         }
         if self.was_heard_since(asked_at) {
             // An event overtook the list: the list knows the names better, the event knows the state.
@@ -246,13 +259,14 @@ impl Container {
                 self.restarts.add(1, before(around), around.now);
                 // Once looks are granted again, the next must not count it a second time.
                 self.looked = None;
+                self.unlooked = Unlooked::Missed;
             } else {
-                self.restarted |= self.looked.is_none();
+                self.note_restart();
             }
         }
         let was_running = !self.is_fresh && self.seen.state == State::Running;
-        if was_running && next.state == State::Restarting && around.engine != Engine::Away {
-            self.restarted |= self.looked.is_none();
+        if was_running && next.state == State::Restarting {
+            self.note_restart();
         }
         let is_other_life = is_young_again || self.end != End::None || self.signs.died.is_some();
         self.advance(next, around);
@@ -451,11 +465,14 @@ impl Container {
             started: said.started,
             restart_count: said.restart_count,
         };
-        let ended_now = said.state == State::Restarting && self.seen.state == State::Running;
-        let restarted = core::mem::take(&mut self.restarted) || (ended_now && self.was_listed);
+        if said.state == State::Restarting && self.seen.state == State::Running && self.was_listed {
+            self.note_restart();
+        }
+        let unlooked = core::mem::take(&mut self.unlooked);
         let Some(before) = self.looked.replace(looked) else {
             // There is nothing to hold its counts against, which may be of long ago: what was seen is one.
-            self.restarts.add(u64::from(restarted), before(around), now);
+            let count = u64::from(unlooked == Unlooked::Restarted);
+            self.restarts.add(count, before(around), now);
             return;
         };
         let has_started = matches!((before.started, said.started), (Some(old), Some(new)) if old != new);
@@ -468,6 +485,13 @@ impl Container {
         };
         self.oom.counted &= !has_started;
         self.restarts.add(count, before.at, now);
+    }
+
+    /// A restart was seen; if the next look has nothing to show it by, it is to count all the same.
+    fn note_restart(&mut self) {
+        if self.looked.is_none() && self.unlooked == Unlooked::None {
+            self.unlooked = Unlooked::Restarted;
+        }
     }
 
     /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us or an event of
@@ -541,7 +565,9 @@ impl Container {
 
     /// It started: what went before means nothing any more.
     pub(super) fn on_start(&mut self, now: Instant) {
-        self.restarted |= self.looked.is_none() && self.was_listed && self.signs.died.is_some();
+        if self.was_listed && self.signs.died.is_some() {
+            self.note_restart();
+        }
         self.begin_life();
         self.signs.heard = Some(now);
         self.oom.counted = false;
