@@ -46,6 +46,8 @@ pub enum Planted {
     FactsWait,
     /// What a look says of a kill for want of memory is passed over.
     OomFlagIgnored,
+    /// A restart counts when a life ends, and again when the next one begins.
+    RestartTwice,
     /// What a proxy refuses is waited out like what somebody has to mend.
     ProxyWaitedOut,
     /// The last good answer about a name is forgotten as soon as its server fails.

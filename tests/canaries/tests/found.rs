@@ -38,6 +38,7 @@ const MISTAKES: [(Planted, &[&str]); 20] = [
     ),
     (Planted::FactsWait, &["was stated as a fact"]),
     (Planted::OomFlagIgnored, &["container_oom"]),
+    (Planted::RestartTwice, &["container_restarting"]),
     (Planted::ProxyWaitedOut, &["not told in time"]),
     (Planted::AddressForgotten, &["was there and was not seen"]),
 ];

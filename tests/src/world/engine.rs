@@ -326,7 +326,8 @@ impl Engine {
         } else {
             (2 * container.back_off_ms).min(60_000)
         };
-        let delay = container.back_off_ms;
+        // To set a container up takes its time too.
+        let delay = container.back_off_ms + 150;
         self.after(delay, place, Next::Start);
     }
 

@@ -481,7 +481,8 @@ impl Container {
             _ if is_long_ago => 0,
             (Some(old), Some(new)) if new > old => new.saturating_sub(old),
             (Some(old), Some(new)) if new < old => new,
-            _ => u64::from(has_started && before.state != State::Restarting),
+            _ if before.state == State::Restarting && !is_planted(Planted::RestartTwice) => 0,
+            _ => u64::from(has_started),
         };
         self.oom.counted &= !has_started;
         self.restarts.add(count, before.at, now);

@@ -72,6 +72,24 @@ fn a_death_without_intent_is_a_fact_after_150_ms() {
     assert_eq!(bench.inspects_asked(), before);
 }
 
+/// What happened while the engine was away is no news, nor when the stream tells it again behind the first good list.
+#[test]
+fn restarts_that_are_replayed_after_an_outage_do_not_count() {
+    let mut bench = Bench::streaming();
+    for outage in 0..4 {
+        let at = T + outage * 1_000_000;
+        bench.docker.begin_tick(bench.now, INTERVAL);
+        assert!(bench.docker.close_tick().is_err());
+        bench.docker.end(Request::Events, Close::Broken, bench.now);
+        bench.inspect("web", inspection("running", 0, false, START, 0));
+        bench.tick(&[row("web", "running", "Up 1 minute")]).unwrap();
+        bench.docker.head(Request::Events, 200, None);
+        bench.hear(&(event("die", "web", r#""exitCode":"3","#, at) + &event("start", "web", "", at + 1_000)));
+        bench.tick(&[row("web", "running", "Up 1 minute")]).unwrap();
+        assert_eq!(bench.restarting("web"), "clear", "{outage}");
+    }
+}
+
 /// A refusal allows one look a tick; the first that is granted again allows as many as ever, for the deaths behind it too.
 #[test]
 fn once_looks_are_granted_again_the_next_death_is_looked_at() {
