@@ -4,7 +4,7 @@ use watchdog_core::planted::{Planted, plant};
 use watchdog_tests::world::{self, Options};
 
 /// A mistake, and what the world says of it: one of these is in the invariant that it names as broken.
-const MISTAKES: [(Planted, &[&str]); 20] = [
+const MISTAKES: [(Planted, &[&str]); 21] = [
     (Planted::DebounceOffByOne, &["event \"firing"]),
     (Planted::ResolveLost, &["lacks ", "foretold was \"🟢"]),
     (Planted::ReminderUnderMaster, &["event \"still firing"]),
