@@ -147,6 +147,7 @@ impl Judge {
         match event.action.as_str() {
             "oom" => {
                 // It may come from the history long after it was.
+                truth.oom_heard_at = now;
                 truth.ooms.retain(|oom| oom.number != event.number);
                 truth.ooms.push(Oom {
                     at: now,
@@ -205,12 +206,12 @@ impl Judge {
         if look.id != truth.life.0 || truth.heard_at >= asked_at || self.list_at <= self.gap_at {
             return;
         }
-        let ooms = &truth.ooms;
+        // A kill that was told is what the engine's word is of, for as long as that life lasts.
+        let (ooms, heard_at) = (&truth.ooms, truth.oom_heard_at);
         truth.looks.take(look, gap_at, now, |before, had_at| {
             let is_between =
                 |oom: &Oom| oom.id == look.id && oom.at > before.at.max(look.started_at) && oom.at <= look.at;
-            let is_unheard = |oom: &Oom| oom.heard_at.is_none_or(|at| at < had_at);
-            ooms.iter().all(is_unheard) && ooms.iter().any(is_between)
+            heard_at < had_at && ooms.iter().any(is_between)
         });
     }
 

@@ -105,6 +105,8 @@ pub(super) struct Truth {
     pub(super) replayed_from: u64,
     pub(super) listed_running_at: Option<u64>,
     pub(super) ooms: Vec<Oom>,
+    /// When a kill was last told by an event.
+    pub(super) oom_heard_at: u64,
     /// When the engine's word of a kill was last to be had, and whether it is now.
     pub(super) flagged: (u64, bool),
     /// Restarts: when it ended to be started again, or when it was started if that was not seen before.
@@ -154,6 +156,7 @@ impl Truth {
             replayed_from: u64::MAX,
             listed_running_at: None,
             ooms: Vec::new(),
+            oom_heard_at: 0,
             flagged: (0, false),
             starts: Vec::new(),
             is_start_counted: false,

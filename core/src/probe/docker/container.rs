@@ -194,6 +194,8 @@ pub(super) struct Container {
     /// Whether a whole list has named it: until then it may be the heir of one whose name it took.
     pub(super) was_listed: bool,
     pub(super) end: End,
+    /// Whether the engine was there all along when its end was seen.
+    noticed: Engine,
     pub(super) wish: Wish,
     /// The number of the last time it was asked: the lowest is next.
     pub(super) asked: u64,
@@ -218,6 +220,7 @@ impl Container {
             is_fresh: true,
             was_listed: false,
             end: End::None,
+            noticed: Engine::Away,
             wish: Wish::None,
             asked: 0,
             has_news: false,
@@ -280,6 +283,7 @@ impl Container {
     pub(super) fn settle_look(&mut self, said: &Inspection, around: &Circumstances) {
         self.wish = Wish::None;
         self.stop_signal = said.stop_signal;
+        self.correct_end(said);
         self.count_restarts(said, around);
         self.count_oom(said, around);
         if said.state != State::Unknown {
@@ -346,6 +350,7 @@ impl Container {
                 if is_first {
                     self.end = End::Before;
                 } else if is_new {
+                    self.noticed = around.engine;
                     self.end = self.why_ended(around);
                     self.wish = self.wish.max(Wish::Now);
                 }
@@ -391,6 +396,22 @@ impl Container {
             .age_s
             .map(|age| age.saturating_mul(2).saturating_add(120));
         matches!((self.signs.died, ended_s), (Some(died), Some(ended_s)) if now.since(died.at).as_secs() > ended_s)
+    }
+
+    /// The death that was heard is of a life before the one that has ended: it says nothing of this end, which nothing heard
+    /// of.
+    fn correct_end(&mut self, said: &Inspection) {
+        let died = self.signs.died.map(|died| utc_of(died.ns));
+        let is_of_before =
+            matches!((died, said.started), (Some(died), Some(started)) if started.nanos_since(died) > 0);
+        if is_of_before && said.state.is_ended() && self.end != End::None {
+            self.begin_life();
+            self.end = if self.noticed == Engine::Stayed {
+                End::Open
+            } else {
+                End::Before
+            };
+        }
     }
 
     fn begin_life(&mut self) {

@@ -90,6 +90,36 @@ fn restarts_that_are_replayed_after_an_outage_do_not_count() {
     }
 }
 
+/// The look shows that the death that was heard is of a life before: then nothing is known of the end, and the engine was away.
+#[test]
+fn a_death_of_a_life_before_says_nothing_of_an_end_in_an_outage() {
+    let ended_at = |started: &str, status: &str, lost: bool| {
+        let mut bench = Bench::streaming();
+        bench.hear(&event("die", "web", r#""exitCode":"1","#, T));
+        bench.wait();
+        if lost {
+            bench.docker.begin_tick(bench.now, INTERVAL);
+            assert!(bench.docker.close_tick().is_err());
+        }
+        bench.inspect("web", inspection("exited", 137, false, started, 0));
+        bench.tick(&[row("web", "exited", status)]).unwrap();
+        bench.down("web")
+    };
+    let (life_heard, life_behind) = ("2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    let seconds_ago = "Exited (137) 12 seconds ago";
+    assert_eq!(
+        ended_at(life_heard, seconds_ago, true),
+        "fact: exited 137 (SIGKILL)"
+    );
+    assert_eq!(ended_at(life_behind, seconds_ago, true), "clear");
+    assert_eq!(
+        ended_at(life_heard, seconds_ago, false),
+        "fact: exited 137 (SIGKILL)"
+    );
+    // Where the engine was there, the code is all there is to go by.
+    assert_eq!(ended_at(life_behind, seconds_ago, false), "clear");
+}
+
 /// A refusal allows one look a tick; the first that is granted again allows as many as ever, for the deaths behind it too.
 #[test]
 fn once_looks_are_granted_again_the_next_death_is_looked_at() {

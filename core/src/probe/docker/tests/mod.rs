@@ -205,4 +205,4 @@ fn inspection(state: &str, code: i64, oom: bool, started: &str, restarts: u64) -
     )
 }
 
-const START: &str = "2026-01-02T03:04:05.123456789Z";
+const START: &str = "2026-01-02T03:04:04.123456789Z";
