@@ -51,7 +51,9 @@ impl Befell {
                 Moment::Asked => forms.extend(asked(*fault, slot)),
             }
             let is_slow = matches!(fault, Some(Fault::Silent | Fault::Stall | Fault::Slow));
-            if *moment == Moment::Asked && (is_slow || is_never_in_time) {
+            // Behind a pause a connection that was made and a time that is over may come together.
+            let is_asked = *moment == Moment::Asked && (is_slow || options.names);
+            if is_asked || options.pauses {
                 forms.extend(["waiting for an answer", "reading the answer"].map(late));
             }
             if *fault == Some(Fault::BlackHole) || is_never_in_time {

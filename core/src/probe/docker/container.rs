@@ -235,7 +235,7 @@ impl Container {
 
     /// Takes over what outlives a container when another takes its name, so that the name's signals go on.
     pub(super) fn inherit(&mut self, gone: &Self) {
-        self.restarts = gone.restarts.clone();
+        self.restarts.follow(&gone.restarts);
         self.oom.at = self.oom.at.max(gone.oom.at);
     }
 

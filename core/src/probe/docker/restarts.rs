@@ -50,6 +50,24 @@ impl Restarts {
         }
     }
 
+    /// Takes over the restarts of the one before it, if these go on from there.
+    pub(super) fn follow(&mut self, gone: &Self) {
+        if self.count == 0 {
+            *self = gone.clone();
+        } else if !gone.is_over(self.began) {
+            let own = usize::try_from(self.count)
+                .unwrap_or(RESTARTS_MAX)
+                .min(RESTARTS_MAX);
+            let free = RESTARTS_MAX.saturating_sub(own);
+            let newest = gone.latest.iter().skip(own);
+            for (place, at) in self.latest.iter_mut().take(free).zip(newest) {
+                *place = *at;
+            }
+            self.count = self.count.saturating_add(gone.count);
+            self.began = gone.began;
+        }
+    }
+
     /// Tells how many there were and in what time, if they are as many as [`RESTARTS_MAX`] within the window.
     pub(super) fn too_many(&self, now: Instant) -> Option<(u64, Millis)> {
         let oldest = self.latest.first()?;
@@ -116,6 +134,29 @@ mod tests {
         assert_eq!(restarts.too_many(at(800)), None, "two and two, 700 s apart");
         restarts.add(1, at(800), at(810));
         assert_eq!(restarts.too_many(at(810)), Some((3, Millis::from_secs(20))));
+    }
+
+    #[test]
+    fn what_came_before_and_goes_on_is_followed_up() {
+        let run = |seconds: &[u64]| {
+            let mut restarts = Restarts::NONE;
+            for second in seconds {
+                restarts.add(1, at(second - 15), at(*second));
+            }
+            restarts
+        };
+        let follow = |gone: &[u64], own: &[u64], now: u64| {
+            let mut restarts = run(own);
+            restarts.follow(&run(gone));
+            restarts.too_many(at(now)).map(|(count, _)| count)
+        };
+        assert_eq!(follow(&[], &[100, 110, 120], 130), Some(3));
+        assert_eq!(follow(&[100, 110, 120], &[], 130), Some(3));
+        assert_eq!(follow(&[100], &[110, 120], 130), Some(3));
+        assert_eq!(follow(&[100, 110], &[120], 130), Some(3));
+        assert_eq!(follow(&[100, 110, 120], &[130, 140, 150, 160], 170), Some(7));
+        // One that is of long ago is none of these.
+        assert_eq!(follow(&[100], &[1_110, 1_120], 1_130), None);
     }
 
     #[test]
