@@ -253,7 +253,8 @@ impl Judge {
                 *streak = Streak {
                     since,
                     level,
-                    looks: if goes_on { streak.looks } else { 0 } + u32::from(counts),
+                    // What history tells for newer than the list may have fired once more.
+                    looks: if goes_on && (is_undisturbed || level != Level::Clear) { streak.looks } else { 0 } + u32::from(counts),
                 };
             }
         }
