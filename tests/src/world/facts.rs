@@ -38,7 +38,8 @@ impl Judge {
 
     /// Whether a fact that is heard now is to be decided now.
     fn is_trusting(&self, kind: usize, now: u64) -> bool {
-        let is_between = self.tick_began <= self.last_tick;
+        // One that comes in the very moment of the next tick belongs to that.
+        let is_between = self.tick_began <= self.last_tick && now < self.tick_began + self.interval_ms;
         let is_trusted = self.has_list && !self.was_holding && self.ticks_since_release > self.raise_ticks;
         let can_look = kind == OOM || self.inspect_gap_at < self.tick_began;
         let is_steady = self.gap_at + OVERTAKEN_MS < now && self.replayed_at < self.tick_began;
