@@ -49,7 +49,7 @@ pub struct Judge {
     pub(super) truths: Vec<Truth>,
     pub(super) raise_ticks: u32,
     clear_ticks: u32,
-    interval_ms: u64,
+    pub(super) interval_ms: u64,
     pub(super) crowd: bool,
     pub(super) list_at: u64,
     events_from: u64,
