@@ -83,6 +83,8 @@ impl Alertmanager {
             News::Same => !is_planted(Planted::RefreshForgotten),
             News::Changed => true,
         };
+        // A round in which nothing is left to send is over, however it went: the next one is another.
+        self.stumbled &= self.due;
         if news == News::Changed && self.in_a_row == 0 {
             self.not_before = self.not_before.min(now);
         }

@@ -195,6 +195,26 @@ fn what_they_never_heard_of_is_not_sent_late() {
     });
 }
 
+/// A round that was refused and in which nothing is left is over: what fires later, and was in it, is sent with all else.
+#[test]
+fn what_was_refused_and_is_over_fires_anew_in_a_round_of_its_own() {
+    with_room(|| {
+        let mut world = world(&[STAGES]);
+        world.alertmanagers = [http("403 Forbidden", ""), http("200 OK", "")];
+        world.orchestrator = stages(&["build"]);
+        world.pass(120);
+        world.orchestrator = stages(&[]);
+        world.pass(180);
+        world.alertmanagers = [http("200 OK", ""), http("200 OK", "")];
+        world.alerts.clear();
+        world.orchestrator = stages(&["another", "build"]);
+        world.pass(40);
+        for stage in ["another", "build"] {
+            assert_eq!(ends(&world, 0, &format!("old:{stage}")).len(), 1, "{stage}");
+        }
+    });
+}
+
 /// A request whose answer was lost may have arrived: its end is sent too.
 #[test]
 fn an_end_follows_a_lost_answer() {

@@ -254,7 +254,11 @@ impl Judge {
                     since,
                     level,
                     // What history tells for newer than the list may have fired once more.
-                    looks: if goes_on && (is_undisturbed || level != Level::Clear) { streak.looks } else { 0 } + u32::from(counts),
+                    looks: if goes_on && (is_undisturbed || level != Level::Clear) {
+                        streak.looks
+                    } else {
+                        0
+                    } + u32::from(counts),
                 };
             }
         }
