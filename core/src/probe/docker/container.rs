@@ -1,13 +1,14 @@
 //! One container's state from list to list: what was seen, why it ended, how often it restarted.
 
+mod counts;
+mod heard;
+
 use super::exit::ExitCode;
 use super::id::Id;
 use super::inspect::Inspection;
 use super::list::{Role, Row};
 use super::restarts::Restarts;
 use super::state::{Health, State};
-use crate::limits::RESTARTS_WINDOW;
-use crate::planted::{Planted, is_planted};
 use crate::text::Subject;
 use crate::time::{Instant, Millis, Utc};
 
@@ -474,63 +475,6 @@ impl Container {
         });
         killed || stopped
     }
-
-    /// Restarts by policy are counted by the engine, when the life before ends and not when the next begins, and its count
-    /// begins anew at each manual start; a start that it did not count shows in `StartedAt` alone. A life that lasted longer than the window began before it, and is no
-    /// restart of late whenever it is seen.
-    fn count_restarts(&mut self, said: &Inspection, around: &Circumstances) {
-        let now = around.now;
-        let looked = Looked {
-            at: now,
-            state: said.state,
-            started: said.started,
-            restart_count: said.restart_count,
-        };
-        if said.state == State::Restarting && self.seen.state == State::Running && self.was_listed {
-            self.note_restart();
-        }
-        let unlooked = core::mem::take(&mut self.unlooked);
-        let Some(before) = self.looked.replace(looked) else {
-            // There is nothing to hold its counts against, which may be of long ago: what was seen is one.
-            let count = u64::from(unlooked == Unlooked::Restarted);
-            self.restarts.add(count, before(around), now);
-            return;
-        };
-        let has_started = matches!((before.started, said.started), (Some(old), Some(new)) if old != new);
-        let is_long_ago = said.lived().is_some_and(|lived| lived >= RESTARTS_WINDOW);
-        let count = match (before.restart_count, said.restart_count) {
-            _ if is_long_ago => 0,
-            (Some(old), Some(new)) if new > old => new.saturating_sub(old),
-            (Some(old), Some(new)) if new < old => new,
-            _ if before.state == State::Restarting && !is_planted(Planted::RestartTwice) => 0,
-            _ => u64::from(has_started),
-        };
-        self.oom.counted &= !has_started;
-        self.restarts.add(count, before.at, now);
-    }
-
-    /// A restart was seen; if the next look has nothing to show it by, it is to count all the same.
-    fn note_restart(&mut self) {
-        if self.looked.is_none() && self.unlooked == Unlooked::None {
-            self.unlooked = Unlooked::Restarted;
-        }
-    }
-
-    /// The engine's word holds for a whole life; it counts once in it, and not at all if it was there before us or an event of
-    /// the same life has told it.
-    fn count_oom(&mut self, said: &Inspection, around: &Circumstances) {
-        let heard = self.oom.heard_ns.map(utc_of);
-        let was_heard =
-            matches!((heard, said.started), (Some(heard), Some(started)) if heard.nanos_since(started) >= 0);
-        let was_before = self.end == End::Before;
-        let guessed = is_planted(Planted::OomGuessed) && said.code == Some(ExitCode(137));
-        let told = said.oom_killed && !is_planted(Planted::OomFlagIgnored);
-        if (told || guessed) && !self.oom.counted && !was_heard && !was_before {
-            self.oom.at = Some(around.now);
-            self.has_news = true;
-        }
-        self.oom.counted = said.oom_killed;
-    }
 }
 
 /// The engine's time in an event.
@@ -545,94 +489,4 @@ fn utc_of(ns: i64) -> Utc {
 /// The time of the list before this one, about.
 fn before(around: &Circumstances) -> Instant {
     Instant::from_millis(around.now.as_millis().saturating_sub(around.interval.as_millis()))
-}
-
-/// What events do to a container.
-impl Container {
-    /// A `kill` was sent.
-    pub(super) fn on_kill(&mut self, signal: Option<u8>, ns: i64) {
-        self.signs.killed_by = signal.map(|signal| (signal, ns)).or(self.signs.killed_by);
-    }
-
-    /// Someone stopped it, also if its death was already taken for its own.
-    pub(super) fn on_stop(&mut self, ns: i64) {
-        self.signs.stopped_ns = Some(ns);
-        if self.end == End::ByItself && self.signs.died.is_some() && self.is_intended() {
-            self.end = End::OnPurpose;
-            self.has_news = false;
-        }
-    }
-
-    /// It died; why is judged after [`INTENT_WAIT`].
-    pub(super) fn on_die(&mut self, ns: i64, now: Instant) {
-        self.signs.died = Some(Died {
-            at: now,
-            ns,
-            followed: Followed::NotYet,
-        });
-        self.signs.heard = Some(now);
-        if self.end != End::None {
-            // The list was quicker and its end was judged without this: once more, when the wait is over.
-            self.end = End::Open;
-        }
-    }
-
-    /// The kernel killed in it.
-    pub(super) fn on_oom(&mut self, ns: i64, now: Instant) {
-        self.oom.at = Some(now);
-        self.oom.counted = true;
-        self.oom.heard_ns = Some(ns);
-        self.has_news = true;
-    }
-
-    /// It started: what went before means nothing any more.
-    pub(super) fn on_start(&mut self, now: Instant) {
-        if self.was_listed && self.signs.died.is_some() {
-            self.note_restart();
-        }
-        self.begin_life();
-        self.signs.heard = Some(now);
-        self.oom.counted = false;
-        self.has_news = false;
-        self.seen.state = State::Running;
-        self.seen.health = Health::None;
-        self.seen.code = None;
-        self.seen.age_s = Some(0);
-        self.wish = self.wish.max(Wish::Soon);
-    }
-
-    /// Its health check said something new.
-    pub(super) fn on_health(&mut self, health: Health, looks: Looks, now: Instant) {
-        let was_unhealthy = self.is_unhealthy();
-        self.signs.heard = Some(now);
-        self.seen.health = health;
-        if self.is_unhealthy() && !was_unhealthy {
-            // Its last output is asked for before the fact is told; where that is refused it is told without.
-            self.has_news = looks == Looks::Refused;
-            self.wish = Wish::AtOnce;
-        }
-    }
-
-    /// Tells when its death must be followed up, if one waits.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let died = self.signs.died?;
-        (died.followed == Followed::NotYet).then(|| died.at.after(INTENT_WAIT))
-    }
-
-    /// Follows a death up whose wait is over: one without intent is looked at at once, for only inspect knows whether
-    /// its restart policy brings it back.
-    pub(super) fn wake(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        if let Some(died) = &mut self.signs.died {
-            died.followed = Followed::Up;
-        }
-        if !self.is_intended() {
-            self.wish = Wish::AtOnce;
-        }
-        if self.end == End::Open {
-            self.end = self.why_ended_by(false, now);
-        }
-    }
 }
