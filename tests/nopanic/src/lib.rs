@@ -23,8 +23,8 @@ use watchdog_core::text::{Detail, Subject, detail};
 use watchdog_core::time::{Instant, Millis, Utc};
 use watchdog_core::watchdog::{Mode, Watchdog};
 use watchdog_core::wire::certificate;
-use watchdog_core::wire::dns::message::{self, Carrier, Query, Question};
 use watchdog_core::wire::dns::Resolver;
+use watchdog_core::wire::dns::message::{self, Carrier, Query, Question};
 use watchdog_core::wire::dns::{address, hosts, resolv_conf};
 use watchdog_core::wire::http::{Piece, Response};
 
@@ -46,7 +46,12 @@ fn see<T>(value: T) {
 }
 
 #[unsafe(no_mangle)]
-pub fn entry_decide(observation: Observation, prev: &State, now: Instant, policy: &Policy) -> (State, Option<Event>) {
+pub fn entry_decide(
+    observation: Observation,
+    prev: &State,
+    now: Instant,
+    policy: &Policy,
+) -> (State, Option<Event>) {
     decide(observation, prev, now, policy)
 }
 
@@ -113,12 +118,7 @@ pub fn entry_dns_message(bytes: &[u8], carrier: Carrier, question: &Question<'_>
 }
 
 #[unsafe(no_mangle)]
-pub fn entry_dns_texts(
-    hosts: &mut hosts::Reader,
-    conf: &mut resolv_conf::Reader,
-    bytes: &[u8],
-    text: &str,
-) {
+pub fn entry_dns_texts(hosts: &mut hosts::Reader, conf: &mut resolv_conf::Reader, bytes: &[u8], text: &str) {
     hosts.feed(bytes, &mut |address, name| see((address, name)));
     hosts.end(&mut |address, name| see((address, name)));
     conf.feed(bytes);
@@ -181,13 +181,24 @@ pub fn entry_envelope(
     table: &mut Table,
     now: Instant,
 ) {
-    let fed = orchestrator.feed(bytes, limits, table, &mut |event: &json::Event<'_>, _: &mut Table| see(event));
+    let fed = orchestrator.feed(
+        bytes,
+        limits,
+        table,
+        &mut |event: &json::Event<'_>, _: &mut Table| see(event),
+    );
     see(fed.is_ok() && orchestrator.finish(now, limits, table).is_ok());
     orchestrator.abandon(table);
 }
 
 #[unsafe(no_mangle)]
-pub fn entry_docker_read(docker: &mut Docker, request: Request, bytes: &[u8], now: Instant, config: &config::Docker) {
+pub fn entry_docker_read(
+    docker: &mut Docker,
+    request: Request,
+    bytes: &[u8],
+    now: Instant,
+    config: &config::Docker,
+) {
     see(docker.body(request, bytes, now, config));
 }
 
@@ -230,7 +241,12 @@ pub fn entry_config(pairs: &[Pair<'_>], facts: &Facts<'_>, config: &mut Config) 
 }
 
 #[unsafe(no_mangle)]
-pub fn entry_machine_start(watchdog: &mut Watchdog<'static>, now: Instant, config: &'static Config, mode: Mode) {
+pub fn entry_machine_start(
+    watchdog: &mut Watchdog<'static>,
+    now: Instant,
+    config: &'static Config,
+    mode: Mode,
+) {
     watchdog.start(now, config, 1, mode);
 }
 
