@@ -127,8 +127,8 @@ enum Known {
     Nothing,
     /// It was asked in the tick of this number, and has not answered.
     Asked(u64),
-    /// It answered in this tick, with blocks, inodes and its device; none if it failed.
-    Answered(Option<(Figure, Figure, u64)>),
+    /// It answered in this tick, with blocks and inodes; none if it failed.
+    Answered(Option<(Figure, Figure)>),
 }
 
 /// The host.
@@ -325,7 +325,7 @@ impl Host {
             return Some(Err(FileFault::Os(116)));
         }
         let device = self.device(index);
-        self.known[index] = Known::Answered(Some((blocks, inodes, device)));
+        self.known[index] = Known::Answered(Some((blocks, inodes)));
         let available = |figure: Figure, [low, between, high]: [u64; 3]| match figure {
             Figure::Low | Figure::Missing => low,
             Figure::Between => between,
@@ -372,8 +372,8 @@ impl Host {
                 Known::Answered(Some(_)) if is_twin && matches!(known[0], Known::Answered(Some(_))) => {
                     (Figure::Low, Figure::Low)
                 }
-                Known::Answered(Some((blocks, Figure::Missing, _))) => (blocks, Figure::Low),
-                Known::Answered(Some((blocks, inodes, _))) => (blocks, inodes),
+                Known::Answered(Some((blocks, Figure::Missing))) => (blocks, Figure::Low),
+                Known::Answered(Some((blocks, inodes))) => (blocks, inodes),
                 _ => (Figure::Missing, Figure::Missing),
             };
             let read_only = match self.figures[READ_ONLY + place] {

@@ -12,8 +12,8 @@ use crate::probe::docker::state::State;
 
 impl Container {
     /// Restarts by policy are counted by the engine, when the life before ends and not when the next begins, and its count
-    /// begins anew at each manual start; a start that it did not count shows in `StartedAt` alone. A life that lasted longer than the window began before it, and is no
-    /// restart of late whenever it is seen.
+    /// begins anew at each manual start; a start that it did not count shows in `StartedAt` alone. A life that lasted longer
+    /// than the window began before it, and is no restart of late whenever it is seen.
     pub(super) fn count_restarts(&mut self, said: &Inspection, around: &Circumstances) {
         let now = around.now;
         let looked = Looked {

@@ -1,6 +1,7 @@
 //! What events do to a container: a signal, a stop, a death and its wait for an intent, a start, a health check's word.
 //!
-//! Nothing is decided here but what an event alone can tell; the next list and the next look have their say. Tests: `tests/events.rs`.
+//! Nothing is decided here but what an event alone can tell; the next list and the next look have their say. Tests:
+//! `tests/events.rs`.
 
 use super::{Container, Died, End, Followed, INTENT_WAIT, Looks, Wish};
 use crate::probe::docker::state::{Health, State};
