@@ -7,7 +7,7 @@ use super::dice::Dice;
 use super::options::{SECRET, TIMEOUT_MS};
 use super::peers::{Answer, Meaning, served};
 use super::request::Request;
-use super::weather::{Fault, Weather};
+use super::weather::{Climate, Fault, Weather};
 
 /// Where it listens.
 pub const PORT: u16 = 8444;
@@ -19,9 +19,7 @@ pub struct Drawn {
     gap_ms: u64,
     /// `WATCHDOG_HEARTBEAT_FAIL`
     fails: bool,
-    faults: Vec<Fault>,
-    calm_ms: u64,
-    storm_ms: u64,
+    climate: Climate,
 }
 
 /// Draws whether there is one, from a sequence of its own.
@@ -30,9 +28,7 @@ pub fn draw(seed: u64) -> Option<Drawn> {
     dice.chance(40).then(|| Drawn {
         gap_ms: dice.pick(&[15_000, 60_000, 300_000]),
         fails: dice.chance(50),
-        faults: Fault::some(Fault::OF_DEPENDENCIES, &mut dice),
-        calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
-        storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+        climate: Climate::draw(Fault::OF_DEPENDENCIES, &mut dice),
     })
 }
 
@@ -71,7 +67,7 @@ impl Beat {
     /// One that has heard nothing yet.
     pub fn new(drawn: &Drawn, seed: u64) -> Self {
         Self {
-            weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
+            weather: drawn.climate.weather(),
             dice: Dice::new(seed ^ 0x7075_6c73_6500_0000),
             drawn: drawn.clone(),
             next_tick: 0,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::dice::Dice;
 use super::peers::{self, Answer};
-use super::weather::{Fault, Weather};
+use super::weather::{Climate, Fault, Weather};
 use super::{alertmanager, proxy};
 
 /// Where the name server listens.
@@ -16,9 +16,7 @@ pub const PORT: u16 = 53;
 pub struct Drawn {
     /// Of a hundred answers so many are too long for a datagram.
     truncated: u64,
-    faults: Vec<Fault>,
-    calm_ms: u64,
-    storm_ms: u64,
+    climate: Climate,
     /// It keeps silent about IPv6, in all weathers.
     deaf: bool,
 }
@@ -26,7 +24,7 @@ pub struct Drawn {
 impl Drawn {
     /// Takes its faults and its odd ways away.
     pub fn calm_down(&mut self) {
-        self.faults.clear();
+        self.climate.faults.clear();
         (self.truncated, self.deaf) = (0, false);
     }
 }
@@ -36,9 +34,7 @@ pub fn draw(seed: u64) -> Drawn {
     let mut dice = Dice::new(seed ^ 0x6e61_6d65_7300_0000);
     Drawn {
         truncated: dice.pick(&[0, 30, 100]),
-        faults: Fault::some(Fault::OF_NAME_STREAMS, &mut dice),
-        calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
-        storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+        climate: Climate::draw(Fault::OF_NAME_STREAMS, &mut dice),
         deaf: dice.chance(25),
     }
 }
@@ -77,7 +73,7 @@ impl Names {
         Self {
             truncated: drawn.truncated,
             deaf: drawn.deaf,
-            weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
+            weather: drawn.climate.weather(),
             dice: Dice::new(seed ^ 0x6e61_6d65_7463_7000),
             asked: BTreeSet::new(),
             found: [false; 4],

@@ -5,7 +5,7 @@
 
 use super::dice::Dice;
 use super::peers::{Answer, NO_HTTP};
-use super::weather::{Fault, Weather};
+use super::weather::{Climate, Fault, Weather};
 use watchdog_core::net::{Closed, Connection, TlsFault};
 
 /// Where it listens.
@@ -33,9 +33,7 @@ pub struct Drawn {
     guarded: bool,
     /// TLS is spoken through it.
     secure: bool,
-    faults: Vec<Fault>,
-    calm_ms: u64,
-    storm_ms: u64,
+    climate: Climate,
 }
 
 /// Draws whether there is one, from a sequence of its own.
@@ -45,16 +43,14 @@ pub fn draw(seed: u64) -> Option<Drawn> {
         way: dice.pick(&[Way::Connect, Way::Socks]),
         guarded: dice.chance(50),
         secure: dice.chance(60),
-        faults: Fault::some(Fault::OF_PROXIES, &mut dice),
-        calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
-        storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+        climate: Climate::draw(Fault::OF_PROXIES, &mut dice),
     })
 }
 
 impl Drawn {
     /// Takes its faults away.
     pub fn calm_down(&mut self) {
-        self.faults.clear();
+        self.climate.faults.clear();
     }
 
     /// Tells `WATCHDOG_TELEGRAM_PROXY`.
@@ -113,7 +109,7 @@ impl Proxy {
     /// One without a connection.
     pub fn new(drawn: &Drawn, seed: u64) -> Self {
         Self {
-            weather: Weather::new(drawn.faults.clone(), drawn.calm_ms, drawn.storm_ms),
+            weather: drawn.climate.weather(),
             dice: Dice::new(seed ^ 0x7475_6e6e_656c_0000),
             connection: None,
             step: Step::Over,

@@ -138,6 +138,33 @@ impl Fault {
     }
 }
 
+/// What weather a peer of its own draws has.
+#[derive(Clone, Debug)]
+pub struct Climate {
+    /// What may be wrong with it.
+    pub faults: Vec<Fault>,
+    /// Mean time of fair weather, milliseconds.
+    calm_ms: u64,
+    /// Mean time of one fault, milliseconds.
+    storm_ms: u64,
+}
+
+impl Climate {
+    /// Draws some of these faults, and how long they last.
+    pub fn draw(all: &[Fault], dice: &mut Dice) -> Self {
+        Self {
+            faults: Fault::some(all, dice),
+            calm_ms: dice.pick(&[120_000, 600_000, 1_800_000]),
+            storm_ms: dice.pick(&[20_000, 120_000, 600_000]),
+        }
+    }
+
+    /// Fair weather that may turn.
+    pub fn weather(&self) -> Weather {
+        Weather::new(self.faults.clone(), self.calm_ms, self.storm_ms)
+    }
+}
+
 /// One peer's weather.
 #[derive(Clone, Debug)]
 pub struct Weather {
